@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::cast_possible_truncation, reason = "the trees here have some ten thousand leaves")]
 
 use std::cell::RefCell;
 use std::collections::HashMap;
