@@ -142,6 +142,18 @@ text_id! {
     Kind, "a kind (such as transfer.received)", r"^[a-z_]+\.[a-z_]+(\.v[2-9])?$", is_kind
 }
 
+text_id! {
+    /// A log's name, the first line of its checkpoints: `[a-z0-9][a-z0-9./_-]{2,127}` (SPEC §6).
+    Origin, "an origin ([a-z0-9][a-z0-9./_-]{2,127})", "^[a-z0-9][a-z0-9./_-]{2,127}$", is_origin
+}
+
+fn is_origin(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    (3..=128).contains(&bytes.len())
+        && matches!(bytes[0], b'a'..=b'z' | b'0'..=b'9')
+        && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'/' | b'_' | b'-'))
+}
+
 impl Subject {
     /// Makes a subject of a type and an id.
     ///
