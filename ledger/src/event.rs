@@ -9,11 +9,27 @@
 //!  "case":"us-dsca.xa-b-uaa","author":"xa-mod","occurred":{"at":"2026-09-21T14:13:58.000Z"},"body":{"lines":[…]}}
 //! ```
 
+pub mod authority_bodies;
+pub mod bodies;
+pub mod case;
+pub mod check;
+pub mod codes;
+pub mod common;
+pub mod holding;
+pub mod incident;
+mod reader;
+pub mod scalars;
+pub mod schema;
+pub mod statement;
+pub mod transfer;
+
 use std::fmt;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+pub use self::bodies::{Body, BodyError, KindInfo, kind_info, kinds};
+pub use self::schema::{body_schema, concealable, concealable_members, schema};
 use crate::envelope::{Envelope, MAX_PAYLOAD};
 use crate::hash::{EventHash, FileHash, LedgerId};
 use crate::id::{Author, CaseId, Kind, StreamId, Subject};

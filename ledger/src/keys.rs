@@ -6,6 +6,11 @@
 //! Private keys are PKCS#8 PEM files, as `openssl genpkey -algorithm ed25519` makes them, encrypted under a passphrase
 //! unless the user asks otherwise.
 
+mod cache;
+mod table;
+
+pub use cache::{KeyTables, Signed, TableLimits};
+
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;

@@ -188,6 +188,15 @@ impl Policy {
         Ok(Self { kinds })
     }
 
+    /// Makes a table of rows, through the same reader as any other.
+    ///
+    /// # Errors
+    /// When it is not well-formed.
+    pub fn from_rows<'a>(rows: impl Iterator<Item = (&'a str, KindPolicy)>) -> Result<Self, PolicyFormError> {
+        let members = rows.map(|(kind, row)| (kind.to_owned(), row.to_value()));
+        Self::from_value(&Value::Object(members.collect()))
+    }
+
     /// Returns the row of a kind, if it has one.
     #[must_use]
     pub fn row(&self, kind: &Kind) -> Option<&KindPolicy> {
@@ -202,11 +211,14 @@ impl Policy {
     /// Writes the table as JSON.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        let rows = self
-            .kinds
-            .iter()
-            .map(|(kind, row)| (kind.to_string(), json!({ "case": row.case, "rule": row.rule.to_value() })));
+        let rows = self.kinds.iter().map(|(kind, row)| (kind.to_string(), row.to_value()));
         Value::Object(rows.collect::<Map<_, _>>())
+    }
+}
+
+impl KindPolicy {
+    fn to_value(&self) -> Value {
+        json!({ "case": self.case, "rule": self.rule.to_value() })
     }
 }
 

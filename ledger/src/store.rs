@@ -2,15 +2,21 @@
 //!
 //! What one [`Batch`] holds becomes durable together or not at all; after [`Store::commit`] returns, it survives a
 //! power cut. There is one writer (ARCHITECTURE.md, invariant 3); reads go on beside it and see whole batches only.
+//! Nothing committed ever changes, so a reader that takes a [`Head`] first and asks for nothing at or beyond its size
+//! sees one state, however many calls it makes and whatever is committed meanwhile.
 
 use uuid::Uuid;
 
 use crate::hash::{EventHash, NodeHash};
 use crate::id::{Author, Seq, StreamId, TreeSize};
+use crate::tile::TileId;
 
+pub mod codec;
 pub mod memory;
 #[cfg(feature = "rocks")]
 pub mod rocks;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 /// Tells what the store could not do. The operator's to mend, never the submitter's.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +44,51 @@ pub enum StoreError {
         /// The folder.
         path: String,
     },
+    /// There is no store to open.
+    #[error("there is no ledger in the data folder {path}")]
+    Missing {
+        /// The folder.
+        path: String,
+    },
+    /// A new store would mix with other files.
+    #[error("a new ledger needs an empty data folder, found {found:?} in {path}")]
+    NotEmpty {
+        /// The folder.
+        path: String,
+        /// One of the files in it.
+        found: String,
+    },
+    /// The store was written by a version with another layout.
+    #[error("the data folder {path} has layout {found:?}, this version reads {expected:?}")]
+    Layout {
+        /// The folder.
+        path: String,
+        /// The layout that this version reads.
+        expected: &'static str,
+        /// The layout of the store.
+        found: String,
+    },
+    /// The store holds less than what is known to have been acknowledged. Nothing in it was touched.
+    #[error("the store holds {found} entries, but {expected} were acknowledged: it was rolled back or has lost data")]
+    Behind {
+        /// How many entries were acknowledged.
+        expected: TreeSize,
+        /// How many the store holds.
+        found: TreeSize,
+    },
+    /// A batch does not continue what is stored: a mistake of the writer.
+    #[error("the batch does not continue the store: expected {what} {expected}, found {found}")]
+    Discontinuous {
+        /// What is out of order.
+        what: &'static str,
+        /// What would have continued the store.
+        expected: u64,
+        /// What the batch has.
+        found: u64,
+    },
+    /// An earlier write failed, and nothing may be written since.
+    #[error("an earlier write failed and the store is in doubt: restart the process")]
+    InDoubt,
 }
 
 /// The end of what is durable.
@@ -101,6 +152,38 @@ pub struct Batch {
     pub head: Head,
 }
 
+impl Batch {
+    /// Checks that the batch continues a store of `size` entries.
+    ///
+    /// # Errors
+    /// [`StoreError::Discontinuous`] when entries, tiles or head do not.
+    pub fn check_continues(&self, size: TreeSize) -> Result<(), StoreError> {
+        let must = |what, expected, found| {
+            if expected == found { Ok(()) } else { Err(StoreError::Discontinuous { what, expected, found }) }
+        };
+        let mut next = size.0;
+        for entry in &self.entries {
+            must("entry", next, entry.seq.0)?;
+            next += 1;
+        }
+        must("head size", next, self.head.size.0)?;
+        for tile in &self.tiles {
+            let hashes = u64::try_from(tile.hashes.len()).unwrap_or(u64::MAX);
+            must("tile width", tile.width_in(self.head.size), hashes)?;
+        }
+        Ok(())
+    }
+}
+
+impl NewTile {
+    /// Returns how many hashes the tile has in a tree of `size` leaves.
+    #[must_use]
+    pub fn width_in(&self, size: TreeSize) -> u64 {
+        let tile = TileId::new(self.level, self.index);
+        tile.and_then(|tile| tile.width_in(size)).map_or(0, |width| u64::from(width.hashes()))
+    }
+}
+
 /// A store of entries and of what finds them. Every look-up sees only committed batches.
 pub trait Store: Send + Sync + 'static {
     /// Returns the head, `None` before the first commit.
@@ -109,7 +192,8 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read or is corrupt; so for every method here.
     fn head(&self) -> Result<Option<Head>, StoreError>;
 
-    /// Returns the lines from `from`, at most `limit` of them and about `max_bytes` (at least one, if there is one).
+    /// Returns the lines from `from`, at most `limit` of them, and none after the one that reaches `max_bytes`: at least
+    /// one, if there is one and `limit` is not 0.
     ///
     /// # Errors
     /// As [`Store::head`].
@@ -151,11 +235,25 @@ pub trait Store: Send + Sync + 'static {
     /// As [`Store::head`].
     fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<NodeHash>>, StoreError>;
 
+    /// Returns the first entry from `from` and before `end` that has disclosures, with these in their order.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    fn next_disclosures(&self, from: Seq, end: Seq) -> Result<Option<(Seq, Vec<String>)>, StoreError>;
+
     /// Returns an entry's disclosures.
     ///
     /// # Errors
     /// As [`Store::head`].
-    fn disclosures(&self, seq: Seq) -> Result<Vec<String>, StoreError>;
+    fn disclosures(&self, seq: Seq) -> Result<Vec<String>, StoreError> {
+        Ok(self.next_disclosures(seq, Seq(seq.0.saturating_add(1)))?.map_or_else(Vec::new, |(_, found)| found))
+    }
+
+    /// Returns how many bytes the store takes on disk, 0 if it is not on one.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    fn disk_bytes(&self) -> Result<u64, StoreError>;
 
     /// Makes a batch durable, whole or not at all.
     ///

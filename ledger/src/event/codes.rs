@@ -10,18 +10,14 @@ mod categories;
 mod supply_classes;
 mod units;
 
-use std::borrow::Cow;
-use std::fmt;
-use std::str::FromStr;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 pub use categories::{Att, Unroca, Usml, Wassenaar};
 pub use supply_classes::{is_supply_class, is_supply_group};
 pub use units::{UNITS, Unit, grade_unit, unit_of_word};
 
-use super::scalars::{FormError, Label, identity_is_itself, serde_as_text, whole_number};
+use super::scalars::{Label, whole_number};
 
 /// How good a code is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -146,36 +142,36 @@ macro_rules! code {
             }
         }
 
-        impl FromStr for $name {
-            type Err = FormError;
+        impl std::str::FromStr for $name {
+            type Err = $crate::event::scalars::FormError;
 
-            fn from_str(text: &str) -> Result<Self, FormError> {
+            fn from_str(text: &str) -> Result<Self, $crate::event::scalars::FormError> {
                 let check: fn(&str) -> bool = $check;
-                if check(text) { Ok(Self(text.into())) } else { Err(FormError::new($expected, text)) }
+                if check(text) { Ok(Self(text.into())) } else { Err($crate::event::scalars::FormError::new($expected, text)) }
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 write!(f, concat!(stringify!($name), "({})"), self.0)
             }
         }
 
         $crate::event::scalars::serde_as_text!($name);
 
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern, "description": $expected })
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "pattern": $pattern, "description": $expected })
             }
         }
     };
@@ -190,7 +186,7 @@ code! {
 code! {
     /// An agency's own stock number in the same shape, with at least one letter after the class.
     LocalStockNumber, "a local stock number such as 2320-DS-TRU-CK00",
-    "^(?!.{4}[-0-9]{12}$)[0-9]{4}-[A-Z0-9]{2}-[A-Z0-9]{3}-[A-Z0-9]{4}$",
+    "^[0-9]{4}-[A-Z0-9]{2}-[A-Z0-9]{3}-[A-Z0-9]{4}$",
     |text| is_stock_shape(text, is_local_part) && !is_stock_shape(text, |b| b.is_ascii_digit())
 }
 code! {
@@ -253,7 +249,6 @@ macro_rules! codes {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-        #[schemars(!description)]
         pub enum $name {
             $($(#[$vdoc])* #[serde(rename = $text)] $variant),+
         }
@@ -291,33 +286,6 @@ macro_rules! codes {
     };
 }
 pub(crate) use codes;
-
-codes! {
-    /// A capacity that a party is enrolled with, and the role that it is bound to in a case (SPEC §8).
-    Capacity {
-        /// Gives the assistance.
-        Donor = "donor",
-        /// Receives it.
-        Recipient = "recipient",
-        /// Carries it out for the donor.
-        Implementer = "implementer",
-        /// Transports it.
-        Carrier = "carrier",
-        /// Keeps it for the recipient.
-        Custodian = "custodian",
-        /// Inspects its end use.
-        Inspector = "inspector",
-        /// Oversees donor and implementer.
-        Oversight = "oversight",
-        /// Licenses export and retransfer.
-        Licensor = "licensor",
-        /// Traces weapons found.
-        Tracer = "tracer",
-        /// Runs the ledger.
-        Operator = "operator",
-    }
-}
-identity_is_itself!(Capacity);
 
 codes! {
     /// How a statement about an item is known, best first (DOMAIN §1.3).

@@ -87,14 +87,22 @@ pub(crate) fn describe(value: &Value) -> String {
 }
 
 impl de::Error for Fault {
-    /// Takes a message `expected X, found Y`, as the errors of this crate read; anything else is all expectation.
+    /// Takes a message `expected X, found Y`, as the errors of this crate read, or `…/a/b: expected X, found Y` with a
+    /// pointer below the value; anything else is all expectation.
     fn custom<T: fmt::Display>(message: T) -> Self {
         let message = message.to_string();
-        let plain = message.strip_prefix("expected ").unwrap_or(&message);
-        match plain.rsplit_once(", found ") {
+        let (place, plain) = match message.split_once(": expected ") {
+            Some((place, plain)) => (place.find('/').map(|at| &place[at + 1..]), plain),
+            None => (None, message.strip_prefix("expected ").unwrap_or(&message)),
+        };
+        let mut fault = match plain.rsplit_once(", found ") {
             Some((expected, found)) => Self::new(expected, Some(found.to_owned())),
             None => Self::new(plain, None),
+        };
+        for token in place.into_iter().flat_map(|place| place.rsplit('/')) {
+            fault = fault.under(token.replace("~1", "/").replace("~0", "~"));
         }
+        fault
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {

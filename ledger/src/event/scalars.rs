@@ -58,15 +58,15 @@ where
 
 /// Gives a type that is written as a string its serde forms.
 macro_rules! serde_as_text {
-    ($(<const $max:ident>)? $name:ty) => {
-        impl$(<const $max: usize>)? Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    ($name:ty $(, const $max:ident)?) => {
+        impl$(<const $max: usize>)? serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
             }
         }
 
-        impl<'de $(, const $max: usize)?> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        impl<'de $(, const $max: usize)?> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 $crate::event::scalars::read_text(deserializer)
             }
         }
@@ -119,7 +119,7 @@ macro_rules! bounded_text {
             }
         }
 
-        serde_as_text!(<const MAX> $name<MAX>);
+        serde_as_text!($name<MAX>, const MAX);
 
         impl<const MAX: usize> JsonSchema for $name<MAX> {
             fn inline_schema() -> bool {
@@ -309,27 +309,27 @@ macro_rules! whole_number {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)
             }
         }
 
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_u64(u64::from(self.0))
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 const EXPECTED: &str = concat!("an integer from ", $min, " to ", $max);
                 struct Number;
 
-                impl Visitor<'_> for Number {
+                impl serde::de::Visitor<'_> for Number {
                     type Value = u64;
 
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                         f.write_str(EXPECTED)
                     }
 
@@ -340,21 +340,21 @@ macro_rules! whole_number {
 
                 let number = deserializer.deserialize_u64(Number)?;
                 let wanted = <$int>::try_from(number).ok().and_then(Self::new);
-                wanted.ok_or_else(|| D::Error::custom(format_args!("expected {EXPECTED}, found {number}")))
+                wanted.ok_or_else(|| <D::Error as serde::de::Error>::custom(format_args!("expected {EXPECTED}, found {number}")))
             }
         }
 
-        impl JsonSchema for $name {
+        impl schemars::JsonSchema for $name {
             fn inline_schema() -> bool {
                 true
             }
 
-            fn schema_name() -> Cow<'static, str> {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "integer", "minimum": $min, "maximum": $max })
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "integer", "minimum": $min, "maximum": $max })
             }
         }
     };
@@ -408,7 +408,7 @@ macro_rules! identity_is_itself {
 }
 pub(crate) use identity_is_itself;
 
-identity_is_itself!(crate::id::PartyId, crate::id::CaseId);
+identity_is_itself!(crate::id::PartyId, crate::id::CaseId, crate::capacity::Capacity);
 
 impl Identity for crate::keys::PublicKey {
     type Key = [u8; 32];

@@ -4,15 +4,10 @@
 //! standardised form of 2022 has them. ATT: Article 2(1) of the treaty of 2013-04-02. Wassenaar: Munitions List
 //! ML1–ML22, WA-LIST (24) of 2024-12. USML: 22 CFR 121.1, categories I–XXI, as of 2025.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::str::FromStr;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{code, codes};
-use crate::event::scalars::FormError;
 
 codes! {
     /// A category of the UN Register of Conventional Arms.
@@ -91,12 +86,12 @@ fn is_usml(text: &str) -> bool {
 code! {
     /// An item of the Wassenaar Munitions List, with its sub-items if wanted.
     Wassenaar, "an item of the Wassenaar Munitions List such as ML15 or ML15.c",
-    r"^(?=.{3,16}$)ML([1-9]|1[0-9]|2[0-2])(\.([a-z]|[0-9]{1,2}))*$", is_wassenaar
+    r"^ML([1-9]|1[0-9]|2[0-2])(\.([a-z]|[0-9]{1,2}))*$", is_wassenaar
 }
 code! {
     /// A category of the United States Munitions List, with its paragraphs if wanted.
     Usml, "a category of the US Munitions List such as XII or XII(c)(2)",
-    r"^(?=.{1,24}$)(I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII|XIII|XIV|XV|XVI|XVII|XVIII|XIX|XX|XXI)(\([a-z0-9]{1,4}\))*$",
+    r"^(I|II|III|IV|V|VI|VII|VIII|IX|X|XI|XII|XIII|XIV|XV|XVI|XVII|XVIII|XIX|XX|XXI)(\([a-z0-9]{1,4}\))*$",
     is_usml
 }
 

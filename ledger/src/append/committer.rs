@@ -1,0 +1,401 @@
+//! The only writer: admits what queued, and makes it durable in one synced commit.
+//!
+//! What is durable, step by step:
+//!
+//! 1. admission, entries, tree, signed checkpoint: in memory only; a crash loses them, and nobody was told;
+//! 2. [`Store::commit`]: entries, indexes, tiles, head and checkpoint, together or not at all;
+//! 3. the high-water mark: the same checkpoint in a file of its own;
+//! 4. readers see the new head, and each submitter is told.
+//!
+//! A failure at 2 or 3 leaves the store in doubt: nothing more is accepted and the process must end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+
+use uuid::Uuid;
+
+use super::{Job, LedgerState, Recorded, Shared, SubmitError, sign_checkpoint};
+use crate::admission::{self, Admission, AdmissionError, Admitted, Next};
+use crate::authority::{Authority, Position};
+use crate::checkpoint::SignedCheckpoint;
+use crate::entry::Entry;
+use crate::event::Body;
+use crate::hash::{EventHash, KeyId, LeafHash};
+use crate::high_water::HighWater;
+use crate::id::{Author, Seq, StreamId};
+use crate::keys::SigningKey;
+use crate::merkle::{Appended, Frontier};
+use crate::proof::{LogProof, Receipt};
+use crate::refusal::{Refusal, RefusalCode};
+use crate::store::{Batch, Head, NewEntry, NewTile, Store, StoreError, StreamHead};
+use crate::submission::Prepared;
+use crate::time::Time;
+
+/// The most events of one commit.
+const MAX_BATCH: usize = 512;
+/// The most bytes of lines of one commit, unless a single line has more.
+const MAX_BATCH_BYTES: usize = 1 << 20;
+
+/// Reads an entry of the store.
+pub(super) fn entry_at(store: &dyn Store, seq: Seq) -> Result<Option<Entry>, StoreError> {
+    let Some(line) = store.lines(seq, 1, 1)?.pop() else { return Ok(None) };
+    let corrupt = |reason: String| StoreError::Corrupt { place: format!("entry {seq}"), reason };
+    let entry = Entry::parse(&line).map_err(|e| corrupt(e.to_string()))?;
+    if entry.seq != seq {
+        return Err(corrupt(format!("it says that it is entry {}", entry.seq)));
+    }
+    Ok(Some(entry))
+}
+
+/// The committer's own state, ahead of what readers see by the batch that it works on.
+pub(super) struct Committer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) authority: Authority,
+    pub(super) frontier: Frontier,
+    pub(super) last: LeafHash,
+    pub(super) time: Time,
+    pub(super) log_keys: Vec<SigningKey>,
+    pub(super) high_water: Option<HighWater>,
+}
+
+/// An event of the batch that was admitted.
+struct Taken {
+    prepared: Box<Prepared>,
+    admitted: Box<Admitted>,
+    leaf: LeafHash,
+}
+
+/// What a job of the batch waits for.
+enum Outcome {
+    /// The entry of the batch at this place.
+    New(usize),
+    /// An entry, of this batch or from before; how many signatures came that are not on it.
+    Repeated(Seq, usize),
+    /// Nothing: it is refused.
+    Refused(Box<Refusal>),
+}
+
+/// What the batch adds to what the store has.
+#[derive(Default)]
+struct Overlay {
+    taken: Vec<Taken>,
+    by_id: HashMap<(Author, Uuid), usize>,
+    by_event: HashMap<EventHash, usize>,
+    heads: HashMap<StreamId, StreamHead>,
+}
+
+impl Overlay {
+    fn push(&mut self, taken: Taken) {
+        let event = taken.prepared.event();
+        let at = self.taken.len();
+        let head = StreamHead { seq: taken.admitted.entry.seq, event: taken.prepared.event_hash() };
+        self.by_id.insert((event.author.clone(), event.id), at);
+        self.by_event.insert(head.event, at);
+        self.heads.insert(event.stream(), head);
+        self.taken.push(taken);
+    }
+}
+
+/// The store as it will be, once the batch is committed.
+struct View<'a> {
+    store: &'a dyn Store,
+    overlay: &'a Overlay,
+}
+
+impl admission::Recorded for View<'_> {
+    fn by_id(&self, author: &Author, id: &Uuid) -> Result<Option<StreamHead>, StoreError> {
+        if let Some(at) = self.overlay.by_id.get(&(author.clone(), *id)) {
+            let taken = &self.overlay.taken[*at];
+            return Ok(Some(StreamHead { seq: taken.admitted.entry.seq, event: taken.prepared.event_hash() }));
+        }
+        let Some(seq) = self.store.seq_of_id(author, id)? else { return Ok(None) };
+        let entry = entry_at(self.store, seq)?.ok_or_else(|| StoreError::Corrupt {
+            place: format!("entry {seq}"),
+            reason: "the index names it and it is missing".to_owned(),
+        })?;
+        Ok(Some(StreamHead { seq, event: entry.envelope.event_hash() }))
+    }
+
+    fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, StoreError> {
+        match self.overlay.heads.get(stream) {
+            Some(head) => Ok(Some(*head)),
+            None => self.store.stream_head(stream),
+        }
+    }
+
+    fn entry_of(&self, event: &EventHash) -> Result<Option<Entry>, StoreError> {
+        if let Some(at) = self.overlay.by_event.get(event) {
+            return Ok(Some(self.overlay.taken[*at].admitted.entry.clone()));
+        }
+        match self.store.seq_of_event(event)? {
+            Some(seq) => entry_at(self.store, seq),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Why the committer must stop.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Fatal(String);
+
+impl Fatal {
+    fn new(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Committer {
+    /// Works until the queue is closed or a write fails.
+    pub(super) fn run(mut self, queue: &Receiver<Job>) {
+        while let Ok(first) = queue.recv() {
+            let jobs = self.take(first, queue);
+            if let Err(fatal) = self.commit(jobs) {
+                *self.shared.state() = LedgerState::Failed(fatal.0.clone());
+                for job in queue.try_iter() {
+                    self.shared.queued.fetch_sub(1, Ordering::Relaxed);
+                    (job.done)(Err(SubmitError::Stopped { reason: fatal.0.clone() }));
+                }
+                return;
+            }
+        }
+    }
+
+    /// Takes what queued meanwhile, up to a full batch.
+    fn take(&self, first: Job, queue: &Receiver<Job>) -> Vec<Job> {
+        let mut bytes = first.prepared.envelope().payload().len() * 2;
+        let mut jobs = vec![first];
+        while jobs.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
+            let Ok(job) = queue.try_recv() else { break };
+            bytes += job.prepared.envelope().payload().len() * 2;
+            jobs.push(job);
+        }
+        self.shared.queued.fetch_sub(jobs.len(), Ordering::Relaxed);
+        jobs
+    }
+
+    /// Admits a batch, makes it durable, and tells everybody.
+    fn commit(&mut self, jobs: Vec<Job>) -> Result<(), Fatal> {
+        let started = Instant::now();
+        let mut overlay = Overlay::default();
+        let mut waiting = Vec::with_capacity(jobs.len());
+        let mut fatal = None;
+        for job in jobs {
+            let Job { prepared, check_head, done } = job;
+            match &fatal {
+                Some(Fatal(reason)) => done(Err(SubmitError::Stopped { reason: reason.clone() })),
+                None => match self.admit(prepared, check_head, &mut overlay) {
+                    Ok(outcome) => waiting.push((outcome, done)),
+                    Err(error) => {
+                        done(Err(SubmitError::Stopped { reason: error.0.clone() }));
+                        fatal = Some(error);
+                    }
+                },
+            }
+        }
+        let durable = match fatal {
+            Some(fatal) => Err(fatal),
+            None => self.make_durable(&overlay),
+        };
+        let appended = match durable {
+            Ok(appended) => appended,
+            Err(fatal) => {
+                for (_, done) in waiting {
+                    done(Err(SubmitError::Stopped { reason: fatal.0.clone() }));
+                }
+                return Err(fatal);
+            }
+        };
+        let counters = &self.shared.counters;
+        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        counters.commit_micros.fetch_add(micros, Ordering::Relaxed);
+        let checkpoint = self.shared.read().checkpoint.clone();
+        let told = Told { shared: &self.shared, overlay: &overlay, appended: appended.as_ref(), checkpoint: &checkpoint };
+        for (outcome, done) in waiting {
+            done(told.result(outcome));
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, prepared: Box<Prepared>, check_head: bool, overlay: &mut Overlay) -> Result<Outcome, Fatal> {
+        let count = u64::try_from(overlay.taken.len()).map_err(Fatal::new)?;
+        let time = self.shared.clock.now().max(self.time);
+        let at = Position { seq: Seq(self.frontier.size().0 + count), time };
+        let next = Next { at, prev: self.last };
+        let view = View { store: &*self.shared.store, overlay };
+        let admission = admission::admit(&prepared, &self.authority, &view, next, check_head);
+        let refuse = |refusal: Box<Refusal>| {
+            self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+            Ok(Outcome::Refused(refusal))
+        };
+        let admitted = match admission {
+            Ok(Admission::New(admitted)) => admitted,
+            Ok(Admission::Repeated(seq)) => {
+                let unrecorded = self.unrecorded_signatures(&prepared, seq, &view).map_err(Fatal::new)?;
+                return Ok(Outcome::Repeated(seq, unrecorded));
+            }
+            Err(AdmissionError::Refused(refusal)) => return refuse(refusal),
+            Err(AdmissionError::Store(error)) => return Err(Fatal::new(error)),
+        };
+        if let Err(refusal) = self.check_log_key(&prepared) {
+            return refuse(Box::new(refusal));
+        }
+        apply(&mut self.authority, at, &prepared);
+        let leaf = LeafHash::of_line(admitted.line.as_bytes());
+        self.time = time;
+        self.last = leaf;
+        overlay.push(Taken { prepared, admitted, leaf });
+        Ok(Outcome::New(overlay.taken.len() - 1))
+    }
+
+    /// A new log key signs the very checkpoint that covers its entry: its private key must be at hand.
+    fn check_log_key(&self, prepared: &Prepared) -> Result<(), Refusal> {
+        let Body::LogKeyRotated(body) = prepared.body() else { return Ok(()) };
+        if self.log_keys.iter().any(|key| key.public() == *body.log_key.public_key()) {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            RefusalCode::LogKeyUnavailable,
+            "a log key whose private key the server holds",
+            body.log_key.to_string(),
+        )
+        .at("/body/log_key")
+        .hint("start the server with a second --log-key first"))
+    }
+
+    fn unrecorded_signatures(&self, prepared: &Prepared, seq: Seq, view: &View<'_>) -> Result<usize, StoreError> {
+        let taken = view.overlay.taken.iter().find(|taken| taken.admitted.entry.seq == seq);
+        let entry = match taken {
+            Some(taken) => Some(taken.admitted.entry.clone()),
+            None => entry_at(view.store, seq)?,
+        };
+        let recorded = entry.map(|entry| entry.envelope.signatures().to_vec()).unwrap_or_default();
+        let new = prepared.keyids().into_iter().filter(|keyid| !recorded.iter().any(|(known, _)| known == keyid));
+        Ok(new.count())
+    }
+
+    /// Writes the batch; when this returns without an error, it is durable and readers see it.
+    fn make_durable(&mut self, overlay: &Overlay) -> Result<Option<Appended>, Fatal> {
+        if overlay.taken.is_empty() {
+            return Ok(None);
+        }
+        let leaves: Vec<LeafHash> = overlay.taken.iter().map(|taken| taken.leaf).collect();
+        let appended = self.frontier.append(&leaves).map_err(Fatal::new)?;
+        let size = self.frontier.size();
+        let checkpoint =
+            sign_checkpoint(&self.authority, &self.log_keys, size, appended.root()).map_err(Fatal::new)?;
+        let note = checkpoint.note().to_string();
+        let tiles = appended.tiles().iter().map(|changed| NewTile {
+            level: changed.tile.level(),
+            index: changed.tile.index(),
+            hashes: changed.hashes.clone(),
+        });
+        let batch = Batch {
+            entries: overlay.taken.iter().map(new_entry).collect(),
+            tiles: tiles.collect(),
+            head: Head { size, checkpoint: note.clone() },
+        };
+        let writing = Instant::now();
+        self.shared.store.commit(&batch).map_err(Fatal::new)?;
+        if let Some(high_water) = &mut self.high_water {
+            high_water.record(size, &note).map_err(Fatal::new)?;
+        }
+        let counters = &self.shared.counters;
+        counters.write_micros.fetch_add(u64::try_from(writing.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
+        counters.commits.fetch_add(1, Ordering::Relaxed);
+        counters.entries.fetch_add(u64::try_from(leaves.len()).unwrap_or(0), Ordering::Relaxed);
+        self.publish(overlay, checkpoint, note);
+        Ok(Some(appended))
+    }
+
+    /// Shows readers the new head.
+    fn publish(&self, overlay: &Overlay, checkpoint: SignedCheckpoint, note: String) {
+        let mut published = self.shared.write();
+        for taken in &overlay.taken {
+            let at = Position { seq: taken.admitted.entry.seq, time: taken.admitted.entry.time };
+            apply(&mut published.authority, at, &taken.prepared);
+        }
+        published.checkpoint = checkpoint;
+        published.note = note;
+        published.time = self.time;
+        if published.authority.closed().is_some() {
+            *self.shared.state() = LedgerState::Closed;
+        }
+    }
+}
+
+/// Adds an admitted event to the authority state, if it bears on it.
+pub(super) fn apply(authority: &mut Authority, at: Position, prepared: &Prepared) {
+    if let Some(body) = prepared.authority_body() {
+        let keyids: Vec<KeyId> = prepared.keyids();
+        authority.apply(at, &prepared.event().kind, body, prepared.event(), &keyids);
+        if matches!(body, Body::LedgerCreated(_)) {
+            authority.set_ledger(prepared.event_hash().into());
+        }
+    }
+}
+
+fn new_entry(taken: &Taken) -> NewEntry {
+    let event = taken.prepared.event();
+    NewEntry {
+        seq: taken.admitted.entry.seq,
+        line: taken.admitted.line.clone().into_bytes(),
+        event: taken.prepared.event_hash(),
+        author: event.author.clone(),
+        id: event.id,
+        stream: event.stream(),
+        authority: taken.prepared.authority_body().is_some(),
+        disclosures: taken.prepared.disclosures().to_vec(),
+    }
+}
+
+/// What is needed to tell a submitter what became of its event.
+struct Told<'a> {
+    shared: &'a Shared,
+    overlay: &'a Overlay,
+    appended: Option<&'a Appended>,
+    checkpoint: &'a SignedCheckpoint,
+}
+
+impl Told<'_> {
+    fn result(&self, outcome: Outcome) -> Result<Recorded, SubmitError> {
+        // The entry is durable whatever fails from here on; the submitter can ask for its receipt again.
+        let stopped = |reason: String| SubmitError::Stopped { reason };
+        match outcome {
+            Outcome::Refused(refusal) => Err(SubmitError::Refused(refusal)),
+            Outcome::New(at) => self.new_receipt(&self.overlay.taken[at]).map_err(stopped),
+            Outcome::Repeated(seq, unrecorded) => {
+                let receipt = self.shared.receipt_at(seq, self.checkpoint).map_err(|e| stopped(e.to_string()))?;
+                let entry = Entry::parse(receipt.entry().as_bytes()).map_err(|e| stopped(e.to_string()))?;
+                Ok(Recorded {
+                    seq,
+                    time: entry.time,
+                    event: entry.envelope.event_hash(),
+                    receipt,
+                    repeated: true,
+                    unrecorded_signatures: unrecorded,
+                })
+            }
+        }
+    }
+
+    fn new_receipt(&self, taken: &Taken) -> Result<Recorded, String> {
+        let entry = &taken.admitted.entry;
+        let hashes = self.appended.and_then(|appended| appended.inclusion_proof(entry.seq));
+        let hashes = hashes.ok_or_else(|| format!("entry {} has no proof", entry.seq))?;
+        let proof = LogProof::new(entry.seq, hashes, self.checkpoint.clone()).map_err(|e| e.to_string())?;
+        let disclosures = taken.prepared.disclosures().to_vec();
+        let receipt = Receipt::new(taken.admitted.line.clone(), proof, disclosures).map_err(|e| e.to_string())?;
+        Ok(Recorded {
+            seq: entry.seq,
+            time: entry.time,
+            event: taken.prepared.event_hash(),
+            receipt,
+            repeated: false,
+            unrecorded_signatures: 0,
+        })
+    }
+}

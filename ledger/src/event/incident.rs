@@ -1,0 +1,65 @@
+//! The body of `diversion.reported`, which any party may record alone (DOMAIN §1.5).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+use super::codes::{CodeNote, EvidenceGrade};
+use super::common::{Broken, Item, Place, Reference, Rules, check_items, check_place, note_items};
+use super::scalars::{Distinct, Label, List, Prose};
+use crate::id::CaseId;
+
+/// `diversion.reported`.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiversionReported {
+    /// What is said to have happened.
+    #[schemars(extend("concealable" = true))]
+    pub claim: Prose<4096>,
+    /// How it is known, best evidence first.
+    pub source_grade: EvidenceGrade,
+    /// The cases that the items belong to.
+    pub cases: Option<Distinct<CaseId, 1, 64>>,
+    /// The items; each says the case of its line.
+    pub items: Option<List<Item, 1, 1000>>,
+    /// Marks seen on items that could not be told otherwise.
+    #[schemars(extend("concealable" = true))]
+    pub marks: Option<Distinct<Label<64>, 1, 1000>>,
+    /// Where.
+    #[schemars(extend("concealable" = true))]
+    pub place: Option<Place>,
+    /// How it came to be known.
+    #[schemars(extend("concealable" = true))]
+    pub how_known: Option<Prose<4096>>,
+    /// Outside numbers.
+    pub references: Option<List<Reference, 1, 64>>,
+    /// Anything else.
+    #[schemars(extend("concealable" = true))]
+    pub remarks: Option<Prose<4096>>,
+}
+
+impl DiversionReported {
+    /// Returns the items.
+    #[must_use]
+    pub fn items(&self) -> &[Item] {
+        self.items.as_deref().unwrap_or_default()
+    }
+}
+
+impl Rules for DiversionReported {
+    fn check(&self) -> Result<(), Broken> {
+        check_items("/items", self.items().iter().map(Item::identity))?;
+        for (i, item) in self.items().iter().enumerate() {
+            if item.described_in.as_ref().is_some_and(|line| line.case.is_none()) {
+                let path = format!("/items/{i}/described_in/case");
+                return Err(Broken::new(path, "this member: the event itself has no case", "nothing"));
+            }
+        }
+        check_place("/place", self.place.as_ref())
+    }
+
+    fn notes(&self, note: &mut dyn FnMut(String, CodeNote)) {
+        note_items("/items", self.items().iter().map(Item::identity), note);
+    }
+}

@@ -1,0 +1,74 @@
+//! Bodies of statements about statements: disputes and corrections (DOMAIN §2, SPEC §9).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use serde_with::skip_serializing_none;
+
+use super::codes::codes;
+use super::common::{Broken, Reference, Rules};
+use super::scalars::{List, Prose};
+use crate::hash::EventHash;
+
+/// `statement.disputed`: a party says that a statement is not right.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatementDisputed {
+    /// Which event.
+    pub about: EventHash,
+    /// What is not right, and why.
+    #[schemars(extend("concealable" = true))]
+    pub grounds: Prose<4096>,
+    /// Outside numbers.
+    pub references: Option<List<Reference, 1, 64>>,
+    /// Anything else.
+    #[schemars(extend("concealable" = true))]
+    pub remarks: Option<Prose<4096>>,
+}
+
+impl Rules for StatementDisputed {}
+
+codes! {
+    /// Why an event is corrected.
+    CorrectionReason {
+        /// What it says did not happen.
+        DidNotOccur = "did_not_occur",
+        /// It happened, but not so.
+        IncorrectData = "incorrect_data",
+    }
+}
+
+/// `statement.corrected`: who signed a statement takes it back, or says it anew.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    { "properties": { "reason": { "const": "incorrect_data" } }, "required": ["replacement"] },
+    { "properties": { "reason": { "const": "did_not_occur" } }, "not": { "required": ["replacement"] } }
+]))]
+pub struct StatementCorrected {
+    /// Why.
+    pub reason: CorrectionReason,
+    /// The body as it should have been, of the corrected event's kind: exactly with `incorrect_data`.
+    pub replacement: Option<Map<String, Value>>,
+    /// Outside numbers.
+    pub references: Option<List<Reference, 1, 64>>,
+    /// Anything else.
+    #[schemars(extend("concealable" = true))]
+    pub remarks: Option<Prose<4096>>,
+}
+
+impl Rules for StatementCorrected {
+    fn check(&self) -> Result<(), Broken> {
+        match (self.reason, &self.replacement) {
+            (CorrectionReason::IncorrectData, None) => {
+                Err(Broken::new("/replacement", "this member with incorrect_data", "nothing"))
+            }
+            (CorrectionReason::DidNotOccur, Some(_)) => {
+                Err(Broken::new("/replacement", "no such member with did_not_occur", "this member"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

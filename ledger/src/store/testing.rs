@@ -1,0 +1,114 @@
+//! A store that fails when told to: what a full disk and a power cut look like to the committer.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use uuid::Uuid;
+
+use super::{Batch, Head, Store, StoreError, StreamHead};
+use crate::hash::{EventHash, NodeHash};
+use crate::id::{Author, Seq, StreamId};
+
+/// What happens at a commit that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is written: a full disk.
+    Before,
+    /// All is durable, but the writer does not learn of it: the answer of a disk that was lost, or a power cut
+    /// between the write and its acknowledgement.
+    After,
+}
+
+/// A store around another, of which one commit fails. As a store on disk, it takes no write after that.
+#[derive(Debug)]
+pub struct FaultyStore<S> {
+    inner: S,
+    plan: Mutex<Plan>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Plan {
+    Healthy,
+    FailAfter { commits: u64, fault: Fault },
+    InDoubt,
+}
+
+impl<S> FaultyStore<S> {
+    /// Wraps a store; no commit fails until [`FaultyStore::fail_after`].
+    #[must_use]
+    pub fn new(inner: S) -> Self {
+        Self { inner, plan: Mutex::new(Plan::Healthy) }
+    }
+
+    /// Lets `commits` more commits succeed, and the next one fail.
+    pub fn fail_after(&self, commits: u64, fault: Fault) {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Plan::FailAfter { commits, fault };
+    }
+
+    /// Takes writes again, as after a restart of the process.
+    pub fn restart(&self) {
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Plan::Healthy;
+    }
+}
+
+impl<S: Store> Store for FaultyStore<S> {
+    fn head(&self) -> Result<Option<Head>, StoreError> {
+        self.inner.head()
+    }
+
+    fn lines(&self, from: Seq, limit: usize, max_bytes: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.inner.lines(from, limit, max_bytes)
+    }
+
+    fn seq_of_event(&self, event: &EventHash) -> Result<Option<Seq>, StoreError> {
+        self.inner.seq_of_event(event)
+    }
+
+    fn seq_of_id(&self, author: &Author, id: &Uuid) -> Result<Option<Seq>, StoreError> {
+        self.inner.seq_of_id(author, id)
+    }
+
+    fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, StoreError> {
+        self.inner.stream_head(stream)
+    }
+
+    fn stream_seqs(&self, stream: &StreamId, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
+        self.inner.stream_seqs(stream, from, limit)
+    }
+
+    fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
+        self.inner.authority_seqs(from, limit)
+    }
+
+    fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<NodeHash>>, StoreError> {
+        self.inner.tile(level, index)
+    }
+
+    fn next_disclosures(&self, from: Seq, end: Seq) -> Result<Option<(Seq, Vec<String>)>, StoreError> {
+        self.inner.next_disclosures(from, end)
+    }
+
+    fn disk_bytes(&self) -> Result<u64, StoreError> {
+        self.inner.disk_bytes()
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        match *plan {
+            Plan::Healthy => self.inner.commit(batch),
+            Plan::InDoubt => Err(StoreError::InDoubt),
+            Plan::FailAfter { commits: 0, fault } => {
+                *plan = Plan::InDoubt;
+                if fault == Fault::After {
+                    self.inner.commit(batch)?;
+                }
+                Err(StoreError::Failed { action: "commit a batch", reason: format!("told to fail: {fault:?}") })
+            }
+            Plan::FailAfter { commits, fault } => {
+                self.inner.commit(batch)?;
+                *plan = Plan::FailAfter { commits: commits - 1, fault };
+                Ok(())
+            }
+        }
+    }
+}
