@@ -30,7 +30,7 @@ pub struct TableLimits {
 
 impl Default for TableLimits {
     fn default() -> Self {
-        Self { keys: 64, after: 64 }
+        Self { keys: 64, after: 32 }
     }
 }
 

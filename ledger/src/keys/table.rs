@@ -54,8 +54,6 @@ impl<const W: usize> Table<W> {
         let mut bytes = [0; 36];
         bytes[..32].copy_from_slice(scalar.as_bytes());
         let mut carry = 0;
-        // What is added next is copied one step ahead: where it must come from distant memory, that overlaps the addition.
-        let mut next: Option<(bool, EdwardsPoint)> = None;
         for (window, multiples) in self.0.chunks_exact(Self::HALF).enumerate() {
             let bit = window * W;
             let (at, shift) = (bit / 8, bit % 8);
@@ -63,19 +61,13 @@ impl<const W: usize> Table<W> {
             let digit = ((word >> shift) as usize & (2 * Self::HALF - 1)) + carry;
             // A digit above half stands for itself minus 2^W, with one carried to the next window.
             carry = usize::from(digit > Self::HALF);
-            let multiple = if carry == 1 { 2 * Self::HALF - digit } else { digit };
-            let Some(below) = multiple.checked_sub(1) else { continue };
-            let now = next.replace((carry == 1, multiples[below]));
-            Self::add(now, sum);
-        }
-        Self::add(next, sum);
-    }
-
-    fn add(term: Option<(bool, EdwardsPoint)>, sum: &mut EdwardsPoint) {
-        match term {
-            Some((false, point)) => *sum += point,
-            Some((true, point)) => *sum -= point,
-            None => {}
+            if carry == 1 {
+                if let Some(below) = (2 * Self::HALF - digit).checked_sub(1) {
+                    *sum -= multiples[below];
+                }
+            } else if let Some(below) = digit.checked_sub(1) {
+                *sum += multiples[below];
+            }
         }
     }
 }
