@@ -1,0 +1,88 @@
+//! The outcome of a verification and its verdict (SPEC §13).
+
+use crate::checks::{Checks, Outcome};
+use crate::fold::Suspect;
+use crate::hash::Hash;
+use crate::header::Scope;
+use crate::trust::Witnessed;
+
+/// The one word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Every check holds, on the whole ledger.
+    Verified,
+    /// Some check is false.
+    Failed,
+    /// Not checked: usage, input, no ledger id, a newer format.
+    NotChecked,
+    /// Nothing false, something undecided; any extract.
+    Partial,
+}
+
+impl Verdict {
+    /// The word of reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Verified => "verified",
+            Verdict::Failed => "failed",
+            Verdict::NotChecked => "not_checked",
+            Verdict::Partial => "partial",
+        }
+    }
+
+    /// The exit status.
+    pub fn status(self) -> u8 {
+        match self {
+            Verdict::Verified => 0,
+            Verdict::Failed => 1,
+            Verdict::NotChecked => 2,
+            Verdict::Partial => 3,
+        }
+    }
+}
+
+/// Everything a verification found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// The ledger: as given, or as entry 0 hashes.
+    pub ledger: Option<Hash>,
+    /// Whether the user gave its id.
+    pub ledger_given: bool,
+    /// Leaves that the checkpoint commits to.
+    pub size: Option<u64>,
+    /// Leaves shown.
+    pub shown: u64,
+    /// Leaves withheld.
+    pub withheld: u64,
+    /// Digests that nothing disclosed.
+    pub undisclosed: u64,
+    /// Whether this is an extract.
+    pub extract: bool,
+    /// The exporter's label.
+    pub scope: Option<Scope>,
+    /// What a newer version of the format made.
+    pub newer: Option<String>,
+    /// Why the input could not be read on.
+    pub unreadable: Option<String>,
+    /// What the witnesses said.
+    pub witnessed: Option<Witnessed>,
+    /// The checks.
+    pub checks: Checks,
+    /// Entries by keys that were revoked as suspect.
+    pub suspects: Vec<Suspect>,
+}
+
+impl Report {
+    /// The verdict: failed over not checked over partial (SPEC §13).
+    pub fn verdict(&self) -> Verdict {
+        if self.checks.any(Outcome::Failed) {
+            Verdict::Failed
+        } else if !self.ledger_given || self.newer.is_some() || self.unreadable.is_some() {
+            Verdict::NotChecked
+        } else if self.extract || self.checks.any(Outcome::Undecided) {
+            Verdict::Partial
+        } else {
+            Verdict::Verified
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The report in words: the verdict and its limits first, then what was checked, so that it can be read aloud.
+
+use std::fmt::Write;
+
+use crate::checks::{Check, Code, Outcome};
+use crate::fold::SuspectBy;
+use crate::report::{Report, Verdict};
+
+/// How many suspect entries are listed by name; the rest is counted.
+const SUSPECTS_LISTED: usize = 20;
+
+impl Report {
+    /// The verdict with its limits, in one line (SPEC §13).
+    pub fn headline(&self) -> String {
+        let verdict = self.verdict();
+        let mut line = match verdict {
+            Verdict::Verified => "verified".to_owned(),
+            Verdict::Failed => "failed: something in this file is not as it should be".to_owned(),
+            Verdict::NotChecked => format!("not_checked: {}", self.why_not_checked()),
+            Verdict::Partial => "partial: nothing false, but not everything decided".to_owned(),
+        };
+        if verdict == Verdict::NotChecked {
+            return line;
+        }
+        if self.checks.row(Code::Witness).outcome != Outcome::Ok {
+            line += "; not compared with what others are shown";
+        }
+        if self.extract {
+            line += "; later corrections, disputes and revocations may be withheld";
+        }
+        line
+    }
+
+    fn why_not_checked(&self) -> String {
+        if let Some(what) = &self.newer {
+            format!("{} needs a newer version of this program", crate::escape::escaped(what))
+        } else if let Some(why) = &self.unreadable {
+            format!("the input could not be read ({why})")
+        } else {
+            "no ledger id was given, so this may be another ledger".to_owned()
+        }
+    }
+
+    /// The whole report.
+    pub fn to_text(&self) -> String {
+        let mut out = String::new();
+        // writing to a String cannot fail
+        let _ = self.write_text(&mut out);
+        out
+    }
+
+    fn write_text(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "verdict: {}", self.headline())?;
+        writeln!(out)?;
+        if let Some(ledger) = self.ledger {
+            writeln!(out, "ledger       {ledger}")?;
+            if !self.ledger_given {
+                writeln!(out, "             as the file says; give the id from a source you trust")?;
+            }
+        }
+        if let Some(size) = self.size {
+            write!(out, "entries      {} of {size} shown", self.shown)?;
+            match &self.scope {
+                Some(scope) if self.extract => writeln!(out, "; labelled {scope}")?,
+                _ => writeln!(out)?,
+            }
+        }
+        writeln!(out, "undisclosed  {} values, each known only by its digest", self.undisclosed)?;
+        if let Some(row) = self.checks.first_fault() {
+            writeln!(out)?;
+            writeln!(out, "first fault: {} at {}", row.code, place(row))?;
+            write_fault(out, row)?;
+        }
+        self.write_suspects(out)?;
+        self.write_checks(out)?;
+        self.write_limits(out)
+    }
+
+    fn write_suspects(&self, out: &mut String) -> std::fmt::Result {
+        if self.suspects.is_empty() {
+            return Ok(());
+        }
+        writeln!(out)?;
+        writeln!(out, "suspect entries: {}", self.suspects.len())?;
+        for suspect in self.suspects.iter().take(SUSPECTS_LISTED) {
+            let by = match suspect.by {
+                SuspectBy::Party => "the party itself",
+                SuspectBy::Governance => "governance",
+            };
+            writeln!(
+                out,
+                "  entry {}: signed by a key of {} that entry {} revoked, suspect from {}; revoked by {by}",
+                suspect.seq, suspect.party, suspect.revocation, suspect.from
+            )?;
+        }
+        let more = self.suspects.len().saturating_sub(SUSPECTS_LISTED);
+        if more > 0 {
+            writeln!(out, "  and {more} more, all in the --json report")?;
+        }
+        Ok(())
+    }
+
+    fn write_checks(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out)?;
+        writeln!(out, "what was checked")?;
+        for row in self.checks.rows() {
+            let word = match row.outcome {
+                Outcome::Ok => "ok",
+                Outcome::Failed => "FAILED",
+                Outcome::Undecided => "undecided",
+                Outcome::NotApplicable => "not asked",
+            };
+            write!(out, "  {word:<10} {:<11} {}", row.code, row.code.meaning())?;
+            match (&row.detail, row.outcome) {
+                (Some(detail), Outcome::Undecided) => {
+                    writeln!(out, ": {detail} ({})", place(row))?;
+                }
+                (Some(detail), _) => writeln!(out, ": {detail}")?,
+                (None, Outcome::Failed) => {
+                    writeln!(out, ": not so at {}", place(row))?;
+                    write_fault(out, row)?;
+                }
+                (None, _) => writeln!(out)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn write_limits(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out)?;
+        if matches!(self.verdict(), Verdict::Verified | Verdict::Partial) {
+            writeln!(out, "This shows who said what, in which order, and that nothing shown was altered.")?;
+            if self.checks.row(Code::Witness).outcome == Outcome::Ok {
+                writeln!(out, "Witnesses saw the same ledger: everyone is shown the same history.")?;
+            } else {
+                writeln!(out, "Without witnesses it cannot show that others are shown the same history.")?;
+            }
+        }
+        out.write_str(LIMITS)
+    }
+}
+
+/// SPEC §14, for every report.
+const LIMITS: &str = "\
+It does not show
+  that a statement is true, or that the first description of an item was right;
+  that nothing happened off the ledger, or that all that was submitted was recorded;
+  that entry times are true beyond what witnesses bound;
+  that two party ids are two organisations, or that a named predecessor ledger is true;
+  that a key's holder was not coerced or robbed before revocation.
+";
+
+fn place(row: &Check) -> String {
+    match (row.place.seq, row.place.line) {
+        (Some(seq), Some(line)) => format!("entry {seq} (line {line})"),
+        (Some(seq), None) => format!("entry {seq}"),
+        (None, Some(line)) => format!("line {line}"),
+        (None, None) => "the file as a whole".to_owned(),
+    }
+}
+
+fn write_fault(out: &mut String, row: &Check) -> std::fmt::Result {
+    let Some(fault) = &row.fault else {
+        return Ok(());
+    };
+    writeln!(out, "      what      {}", fault.detail)?;
+    writeln!(out, "      expected  {}", fault.expected)?;
+    writeln!(out, "      found     {}", fault.found)
+}
