@@ -1,0 +1,3 @@
+//! What the tests of the whole project share.
+
+pub mod forge;
