@@ -142,7 +142,10 @@ fn id_conflict(event: &Event, existing: StreamHead) -> Refusal {
         format!("{}, which is entry {}, event {}", event.id, existing.seq, existing.event),
     )
     .at("/id")
-    .hint(format!("to change what was said: `countersign event new --kind {CORRECTION} --corrects {}`", existing.event));
+    .hint(format!(
+        "to change what was said: `countersign event new --kind {CORRECTION} --corrects {}`",
+        existing.event
+    ));
     refusal.existing = Some(existing.seq);
     refusal
 }
@@ -181,7 +184,8 @@ fn check_stream<R: Recorded>(
     match (event.after, head) {
         (None, None) => check_start(event).map_err(Into::into),
         (None, Some(head)) => {
-            let expected = format!("the hash of an earlier event of {}, of which {} is the head", event.stream(), head.event);
+            let expected =
+                format!("the hash of an earlier event of {}, of which {} is the head", event.stream(), head.event);
             Err(stale(Some(head), expected, "null, as if it started the stream".to_owned()).into())
         }
         (Some(after), None) => {
@@ -212,10 +216,14 @@ fn check_start(event: &Event) -> Result<(), Refusal> {
     };
     if !starts {
         let expected = format!("{} to be started before", event.subject);
-        return Err(Refusal::new(RefusalCode::NotStarted, expected, format!("{kind} as its first event")).at("/subject"));
+        return Err(
+            Refusal::new(RefusalCode::NotStarted, expected, format!("{kind} as its first event")).at("/subject")
+        );
     }
     let own = format!("{}.", event.author);
-    if event.case.is_none() && !matches!(event.subject.ty(), "ledger" | "party") && !event.subject.id().starts_with(&own)
+    if event.case.is_none()
+        && !matches!(event.subject.ty(), "ledger" | "party")
+        && !event.subject.id().starts_with(&own)
     {
         let expected = format!("a subject id that begins with {own:?}, as it starts a stream outside any case");
         return Err(Refusal::new(RefusalCode::SubjectNotOwn, expected, event.subject.id()).at("/subject"));
@@ -231,9 +239,8 @@ fn corrected_event<R: Recorded>(
     recorded: &R,
 ) -> Result<Option<(crate::id::Kind, Corrected)>, AdmissionError> {
     let Some(hash) = event.corrects else { return Ok(None) };
-    let refuse = |expected: &str, found: String| {
-        Refusal::new(RefusalCode::WrongCorrection, expected, found).at("/corrects")
-    };
+    let refuse =
+        |expected: &str, found: String| Refusal::new(RefusalCode::WrongCorrection, expected, found).at("/corrects");
     let Some((entry, original)) = entry_event(recorded.entry_of(&hash)?)? else {
         return Err(refuse("the hash of an earlier event of the same stream", hash.to_string()).into());
     };
@@ -255,9 +262,7 @@ fn corrected_event<R: Recorded>(
 /// Reads the event of a stored entry.
 fn entry_event(entry: Option<Entry>) -> Result<Option<(Entry, Event)>, StoreError> {
     let Some(entry) = entry else { return Ok(None) };
-    let event = Event::of_envelope(&entry.envelope).map_err(|e| StoreError::Corrupt {
-        place: format!("entry {}", entry.seq),
-        reason: e.to_string(),
-    })?;
+    let event = Event::of_envelope(&entry.envelope)
+        .map_err(|e| StoreError::Corrupt { place: format!("entry {}", entry.seq), reason: e.to_string() })?;
     Ok(Some((entry, event)))
 }

@@ -13,13 +13,15 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
 
+use rayon::prelude::*;
+
 use crate::authority::Authority;
 use crate::checkpoint::{Checkpoint, CheckpointSignatureError, SignedCheckpoint};
 use crate::entry::Entry;
 use crate::hash::{EventHash, KeyId, LedgerId, NodeHash};
 use crate::high_water::HighWater;
 use crate::id::{Seq, TreeSize};
-use crate::keys::{PublicKey, SigningKey};
+use crate::keys::{KeyTables, PublicKey, SigningKey};
 use crate::merkle::TreeView;
 use crate::note::{NoteSigner, Vkey};
 use crate::proof::{LogProof, Receipt};
@@ -37,6 +39,8 @@ pub use tiles::{StoreTiles, TileError};
 
 /// How many submissions may wait for the committer before more are told to come again.
 pub const DEFAULT_QUEUE: usize = 4_096;
+/// How many submissions one thread prepares together.
+const PREPARED_TOGETHER: usize = 64;
 
 /// What a ledger is made of.
 pub struct Parts {
@@ -155,6 +159,7 @@ struct Shared {
     state: Mutex<LedgerState>,
     queued: AtomicUsize,
     counters: Counters,
+    tables: KeyTables,
 }
 
 impl Shared {
@@ -172,8 +177,7 @@ impl Shared {
 
     /// Makes a receipt at a checkpoint that covers the entry.
     fn receipt_at(&self, seq: Seq, checkpoint: &SignedCheckpoint) -> Result<Receipt, StoreError> {
-        let corrupt =
-            |reason: String| StoreError::Corrupt { place: format!("entry {seq}"), reason };
+        let corrupt = |reason: String| StoreError::Corrupt { place: format!("entry {seq}"), reason };
         let line = self.store.lines(seq, 1, 1)?.pop().ok_or_else(|| corrupt("it is missing".to_owned()))?;
         let line = String::from_utf8(line).map_err(|e| corrupt(e.to_string()))?;
         let size = checkpoint.checkpoint().size;
@@ -249,7 +253,25 @@ impl Ledger {
     /// # Errors
     /// The first check that fails.
     pub fn prepare(&self, submission: Submission) -> Result<Prepared, Refusal> {
-        submission.prepare(|keyid| self.key(keyid))
+        submission.prepare(&self.0.shared.tables, |keyid| self.key(keyid))
+    }
+
+    /// Prepares many submissions on all cores, in order. Faster for each than [`Ledger::prepare`], as the signatures of
+    /// one key are verified together.
+    ///
+    /// An event that needs one of an earlier line (its party's key) is refused here as [`RefusalCode::UnknownKey`]:
+    /// prepare it again once that one is recorded.
+    ///
+    /// [`RefusalCode::UnknownKey`]: crate::refusal::RefusalCode::UnknownKey
+    #[must_use]
+    pub fn prepare_each(&self, submissions: Vec<Submission>) -> Vec<Result<Prepared, Refusal>> {
+        let mut rest = submissions.into_iter();
+        let chunks: Vec<Vec<Submission>> = std::iter::from_fn(|| {
+            Some(rest.by_ref().take(PREPARED_TOGETHER).collect::<Vec<_>>()).filter(|c| !c.is_empty())
+        })
+        .collect();
+        let prepare = |chunk| Submission::prepare_each(chunk, &self.0.shared.tables, |keyid| self.key(keyid));
+        chunks.into_par_iter().flat_map_iter(prepare).collect()
     }
 
     fn key(&self, keyid: &KeyId) -> Option<PublicKey> {

@@ -1,7 +1,7 @@
 //! The policy table that `init` writes unless told otherwise: DOMAIN §2, for every kind of version 1.
 
-use crate::capacity::Capacity::{Carrier, Custodian, Donor, Implementer, Inspector, Licensor, Oversight, Recipient};
 use crate::capacity::Capacity;
+use crate::capacity::Capacity::{Carrier, Custodian, Donor, Implementer, Inspector, Licensor, Oversight, Recipient};
 use crate::rule::{CORRECTION, CaseUse, KindPolicy, Policy, PolicyFormError, Rule};
 
 fn role(role: Capacity) -> Rule {
@@ -40,7 +40,12 @@ fn any_role<const N: usize>(roles: [Capacity; N]) -> Rule {
 fn authority_rows() -> Vec<(&'static str, CaseUse, Rule)> {
     use CaseUse::{Forbidden, Required};
     let mut rows: Vec<(&str, CaseUse, Rule)> = [
-        "ledger.created", "ledger.closed", "policy.changed", "governance.changed", "log_key.rotated", "party.enrolled",
+        "ledger.created",
+        "ledger.closed",
+        "policy.changed",
+        "governance.changed",
+        "log_key.rotated",
+        "party.enrolled",
         "party.amended",
     ]
     .map(|kind| (kind, Forbidden, Rule::Governance))

@@ -69,7 +69,9 @@ impl FromStr for DisclosureDigest {
 
     fn from_str(text: &str) -> Result<Self, DisclosureError> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes.map(Self).ok_or_else(|| DisclosureError::Digest { path: String::new(), found: text.chars().take(80).collect() })
+        bytes
+            .map(Self)
+            .ok_or_else(|| DisclosureError::Digest { path: String::new(), found: text.chars().take(80).collect() })
     }
 }
 
@@ -273,12 +275,13 @@ impl Disclosure {
     }
 }
 
-fn check_bounds<'a>(texts: impl ExactSizeIterator<Item = &'a str>) -> Result<(), DisclosureError> {
-    if texts.len() > MAX_DISCLOSURES {
-        return Err(DisclosureError::TooMany { found: texts.len() });
+fn check_bounds<'a>(texts: impl Iterator<Item = &'a str>) -> Result<(), DisclosureError> {
+    let (count, bytes) =
+        texts.fold((0usize, 0usize), |(count, bytes), text| (count + 1, bytes.saturating_add(text.len())));
+    if count > MAX_DISCLOSURES {
+        return Err(DisclosureError::TooMany { found: count });
     }
-    let total = texts.fold(0usize, |total, text| total.saturating_add(text.len()));
-    if total > MAX_DISCLOSURE_BYTES { Err(DisclosureError::TooLong { found: total }) } else { Ok(()) }
+    if bytes > MAX_DISCLOSURE_BYTES { Err(DisclosureError::TooLong { found: bytes }) } else { Ok(()) }
 }
 
 /// Whether all digests must have their disclosures and the other way round.
@@ -308,9 +311,9 @@ pub struct Restored {
 pub fn has_digests(body: &Value) -> bool {
     match body {
         Value::Array(elements) => elements.iter().any(has_digests),
-        Value::Object(members) => {
-            members.iter().any(|(name, value)| matches!(name.as_str(), DIGESTS | ELEMENT | ALGORITHM) || has_digests(value))
-        }
+        Value::Object(members) => members
+            .iter()
+            .any(|(name, value)| matches!(name.as_str(), DIGESTS | ELEMENT | ALGORITHM) || has_digests(value)),
         _ => false,
     }
 }
@@ -321,7 +324,7 @@ pub fn has_digests(body: &Value) -> bool {
 /// On everything that SPEC §10 refuses; with [`Matching::Complete`] also on a digest without disclosure and on a
 /// disclosure without digest.
 pub fn restore(body: &Value, disclosures: &[Disclosure], matching: Matching) -> Result<Restored, DisclosureError> {
-    check_bounds(disclosures.iter().map(Disclosure::as_str).collect::<Vec<_>>().into_iter())?;
+    check_bounds(disclosures.iter().map(Disclosure::as_str))?;
     let mut by_digest = BTreeMap::new();
     for (i, disclosure) in disclosures.iter().enumerate() {
         if by_digest.insert(disclosure.digest, i).is_some() {

@@ -133,11 +133,7 @@ fn pointer(value: &Value, member: &'static str) -> Result<Option<Seq>, EntryErro
     }
 }
 
-fn text<T: std::str::FromStr>(
-    value: &Value,
-    member: &'static str,
-    expected: &'static str,
-) -> Result<T, EntryError> {
+fn text<T: std::str::FromStr>(value: &Value, member: &'static str, expected: &'static str) -> Result<T, EntryError> {
     let parsed = value.get(member).and_then(Value::as_str).and_then(|text| text.parse().ok());
     parsed.ok_or_else(|| form(value, member, expected))
 }

@@ -205,11 +205,7 @@ impl HighWater {
         }
         let slot = Slot { counter: self.latest.counter + 1, mark: Mark { size, checkpoint: checkpoint.to_owned() } };
         self.in_doubt = true;
-        self.write(&slot).map_err(|source| HighWaterError::Io {
-            action: "write",
-            path: self.path.clone(),
-            source,
-        })?;
+        self.write(&slot).map_err(|source| HighWaterError::Io { action: "write", path: self.path.clone(), source })?;
         self.in_doubt = false;
         self.latest = slot;
         Ok(())

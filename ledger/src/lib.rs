@@ -2,13 +2,14 @@
 //!
 //! Imports between modules run one way; ARCHITECTURE.md has the order.
 
-pub mod authority;
-pub mod refusal;
 pub mod admission;
 pub mod append;
-pub mod submission;
+pub mod authority;
 pub mod capacity;
 pub mod checkpoint;
+pub mod default_policy;
+pub mod disclosure;
+pub mod entry;
 pub mod envelope;
 pub mod event;
 pub mod hash;
@@ -18,12 +19,11 @@ pub mod json;
 pub mod keys;
 pub mod merkle;
 pub mod note;
+pub mod policy;
 pub mod proof;
+pub mod refusal;
 pub mod rule;
 pub mod store;
+pub mod submission;
 pub mod tile;
-pub mod default_policy;
-pub mod disclosure;
-pub mod entry;
-pub mod policy;
 pub mod time;

@@ -243,11 +243,8 @@ mod tests {
     fn a_greedy_choice_is_undone() {
         use Capacity::{Donor, Inspector, Recipient};
         let rule = Rule::All(vec![Rule::AnyParty, role(Donor), Rule::Any(vec![role(Inspector), role(Recipient)])]);
-        let signers = [
-            signer("a", &[Donor], &[16]),
-            signer("b", &[Inspector, Recipient], &[16]),
-            signer("c", &[], &[16]),
-        ];
+        let signers =
+            [signer("a", &[Donor], &[16]), signer("b", &[Inspector, Recipient], &[16]), signer("c", &[], &[16])];
         assert!(holds(&rule, &signers));
         assert!(!holds(&rule, &signers[..2]));
     }

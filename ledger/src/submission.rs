@@ -17,7 +17,7 @@ use crate::event::{Body, BodyError, Event, kind_info};
 use crate::hash::{EventHash, KeyId};
 use crate::id::Kind;
 use crate::json;
-use crate::keys::PublicKey;
+use crate::keys::{KeyTables, PublicKey};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::rule::is_authority_kind;
 
@@ -75,16 +75,67 @@ impl Submission {
     ///
     /// # Errors
     /// The first check that fails, as a refusal.
-    pub fn prepare<F>(self, key_of: F) -> Result<Prepared, Refusal>
+    pub fn prepare<F>(self, tables: &KeyTables, key_of: F) -> Result<Prepared, Refusal>
     where
         F: Fn(&KeyId) -> Option<PublicKey>,
     {
-        let event = Event::of_envelope(&self.envelope)?;
-        let body = type_body(&event, &self.disclosures)?;
+        let (typed, envelope) = Typed::of(self)?;
+        let envelope = envelope.verify(tables, |keyid| typed.key(keyid, &key_of))?;
+        Ok(typed.prepared(envelope))
+    }
+
+    /// Prepares many at once, in order: the signatures of one key are verified together.
+    ///
+    /// # Errors
+    /// For each by itself, as [`Submission::prepare`].
+    pub fn prepare_each<F>(submissions: Vec<Self>, tables: &KeyTables, key_of: F) -> Vec<Result<Prepared, Refusal>>
+    where
+        F: Fn(&KeyId) -> Option<PublicKey>,
+    {
+        let mut results: Vec<Option<Refusal>> = Vec::with_capacity(submissions.len());
+        let (mut typed, mut envelopes) = (Vec::new(), Vec::new());
+        for submission in submissions {
+            match Typed::of(submission) {
+                Ok((event, envelope)) => {
+                    typed.push(event);
+                    envelopes.push(envelope);
+                    results.push(None);
+                }
+                Err(refusal) => results.push(Some(refusal)),
+            }
+        }
+        let messages: Vec<Vec<u8>> = envelopes.iter().map(Envelope::pae).collect();
+        let find = |i: usize, keyid: &KeyId| typed[i].key(keyid, &key_of);
+        let verified = Envelope::verify_each(envelopes, &messages, tables, find);
+        let mut prepared = typed.into_iter().zip(verified).map(|(event, envelope)| Ok(event.prepared(envelope?)));
+        let ended = || Err(Refusal::new(RefusalCode::MalformedEnvelope, "an envelope", "nothing"));
+        let result = |refusal: Option<Refusal>| refusal.map_or_else(|| prepared.next().unwrap_or_else(ended), Err);
+        results.into_iter().map(result).collect()
+    }
+}
+
+/// A submission whose event is read and whose body is typed; its signatures are not verified yet.
+struct Typed {
+    event: Event,
+    body: Body,
+    introduced: Vec<PublicKey>,
+    disclosures: Vec<String>,
+}
+
+impl Typed {
+    fn of(submission: Submission) -> Result<(Self, Envelope), Refusal> {
+        let event = Event::of_envelope(&submission.envelope)?;
+        let body = type_body(&event, &submission.disclosures)?;
         let introduced = introduced(&body);
-        let find = |keyid: &KeyId| key_of(keyid).or_else(|| introduced.iter().find(|key| key.id() == *keyid).copied());
-        let envelope = self.envelope.verify(find).map_err(|(_, error)| Refusal::from(error))?;
-        Ok(Prepared { envelope, event, body, disclosures: self.disclosures })
+        Ok((Self { event, body, introduced, disclosures: submission.disclosures }, submission.envelope))
+    }
+
+    fn key<F: Fn(&KeyId) -> Option<PublicKey>>(&self, keyid: &KeyId, key_of: &F) -> Option<PublicKey> {
+        key_of(keyid).or_else(|| self.introduced.iter().find(|key| key.id() == *keyid).copied())
+    }
+
+    fn prepared(self, envelope: VerifiedEnvelope) -> Prepared {
+        Prepared { envelope, event: self.event, body: self.body, disclosures: self.disclosures }
     }
 }
 

@@ -213,7 +213,8 @@ impl Committer {
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         counters.commit_micros.fetch_add(micros, Ordering::Relaxed);
         let checkpoint = self.shared.read().checkpoint.clone();
-        let told = Told { shared: &self.shared, overlay: &overlay, appended: appended.as_ref(), checkpoint: &checkpoint };
+        let told =
+            Told { shared: &self.shared, overlay: &overlay, appended: appended.as_ref(), checkpoint: &checkpoint };
         for (outcome, done) in waiting {
             done(told.result(outcome));
         }
@@ -285,8 +286,7 @@ impl Committer {
         let leaves: Vec<LeafHash> = overlay.taken.iter().map(|taken| taken.leaf).collect();
         let appended = self.frontier.append(&leaves).map_err(Fatal::new)?;
         let size = self.frontier.size();
-        let checkpoint =
-            sign_checkpoint(&self.authority, &self.log_keys, size, appended.root()).map_err(Fatal::new)?;
+        let checkpoint = sign_checkpoint(&self.authority, &self.log_keys, size, appended.root()).map_err(Fatal::new)?;
         let note = checkpoint.note().to_string();
         let tiles = appended.tiles().iter().map(|changed| NewTile {
             level: changed.tile.level(),

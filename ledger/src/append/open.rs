@@ -19,6 +19,7 @@ use crate::event::{Body, Event};
 use crate::hash::{LeafHash, NodeHash};
 use crate::high_water::Mark;
 use crate::id::{Author, Seq, StreamId, TreeSize};
+use crate::keys::KeyTables;
 use crate::merkle::{Frontier, TileReader as _, TreeView};
 use crate::refusal::Refusal;
 use crate::store::{Batch, Head, NewEntry, NewTile, Store, StoreError, StreamHead};
@@ -140,7 +141,7 @@ pub(super) fn create(mut parts: Parts, genesis: Submission) -> Result<Ledger, Op
         return Err(OpenError::RolledBack { size: TreeSize(0), acknowledged: mark.size });
     }
     let refused = |refusal: Refusal| OpenError::Genesis(Box::new(refusal));
-    let prepared = genesis.prepare(|_| None).map_err(refused)?;
+    let prepared = genesis.prepare(&KeyTables::default(), |_| None).map_err(refused)?;
     let mut authority = Authority::new();
     let at = Position { seq: Seq(0), time: parts.clock.now() };
     let next = Next { at, prev: LeafHash::ZERO };
@@ -307,6 +308,7 @@ fn start(
         state: Mutex::new(state),
         queued: AtomicUsize::new(0),
         counters: Counters::default(),
+        tables: KeyTables::default(),
     });
     let committer = Committer {
         shared: Arc::clone(&shared),
@@ -320,9 +322,5 @@ fn start(
     let (queue, jobs) = sync_channel(parts.queue.max(1));
     let thread = std::thread::Builder::new().name("committer".to_owned());
     let committer = thread.spawn(move || committer.run(&jobs)).map_err(OpenError::Thread)?;
-    Ok(Ledger(Arc::new(Running {
-        shared,
-        queue: Mutex::new(Some(queue)),
-        committer: Mutex::new(Some(committer)),
-    })))
+    Ok(Ledger(Arc::new(Running { shared, queue: Mutex::new(Some(queue)), committer: Mutex::new(Some(committer)) })))
 }

@@ -103,9 +103,7 @@ impl Authority {
 
     /// Returns a party that is enrolled and not succeeded.
     fn standing_party(&self, party: &PartyId, path: &str) -> Result<&super::Party, Refusal> {
-        let refuse = |expected: &str, found: String| {
-            Refusal::new(RefusalCode::WrongParty, expected, found).at(path)
-        };
+        let refuse = |expected: &str, found: String| Refusal::new(RefusalCode::WrongParty, expected, found).at(path);
         let record = self.party(party.as_str()).ok_or_else(|| refuse("an enrolled party", party.to_string()))?;
         match &record.successor {
             None => Ok(record),
@@ -117,8 +115,12 @@ impl Authority {
 
     fn check_succession(&self, body: &PartySucceeded, signers: &Signers) -> Result<(), Refusal> {
         if body.party == body.successor {
-            return Err(Refusal::new(RefusalCode::WrongParty, "another party as successor", body.successor.to_string())
-                .at("/body/successor"));
+            return Err(Refusal::new(
+                RefusalCode::WrongParty,
+                "another party as successor",
+                body.successor.to_string(),
+            )
+            .at("/body/successor"));
         }
         let party = self.standing_party(&body.party, "/body/party")?;
         let successor = self.standing_party(&body.successor, "/body/successor")?;

@@ -49,7 +49,11 @@ impl Authority {
         corrected: Option<&Corrected>,
     ) -> Result<Signers, Refusal> {
         if let Some(seq) = self.closed() {
-            return Err(Refusal::new(RefusalCode::LedgerClosed, "an open ledger", format!("one closed by entry {seq}")));
+            return Err(Refusal::new(
+                RefusalCode::LedgerClosed,
+                "an open ledger",
+                format!("one closed by entry {seq}"),
+            ));
         }
         self.check_ledger(event)?;
         // `ledger.created` and `case.opened` are judged by their own body (SPEC §9).
@@ -84,7 +88,8 @@ impl Authority {
             }
             Some(_) if genesis => Err(Refusal::new(RefusalCode::AlreadyStarted, "no second ledger.created", "one")),
             own if own != event.ledger => {
-                let text = |id: Option<crate::hash::LedgerId>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+                let text =
+                    |id: Option<crate::hash::LedgerId>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
                 Err(Refusal::new(RefusalCode::WrongLedger, format!("ledger {}", text(own)), text(event.ledger))
                     .at("/ledger"))
             }
@@ -133,9 +138,9 @@ impl Authority {
                 signers.introduced.insert(*keyid);
                 continue;
             }
-            let known = self.key(keyid).ok_or_else(|| {
-                Refusal::from(crate::envelope::EnvelopeError::UnknownKey { keyid: *keyid })
-            })?;
+            let known = self
+                .key(keyid)
+                .ok_or_else(|| Refusal::from(crate::envelope::EnvelopeError::UnknownKey { keyid: *keyid }))?;
             match &known.purpose {
                 KeyUse::Governance if self.governance().keys.contains(keyid) => {
                     signers.governance.insert(*keyid);
@@ -407,9 +412,8 @@ fn names_capacity(rule: &Rule, wanted: crate::capacity::Capacity) -> bool {
 fn check_subject(event: &Event) -> Result<(), Refusal> {
     let kind = event.kind.as_str();
     let subject = &event.subject;
-    let refuse = |expected: String| {
-        Err(Refusal::new(RefusalCode::WrongSubject, expected, subject.to_string()).at("/subject"))
-    };
+    let refuse =
+        |expected: String| Err(Refusal::new(RefusalCode::WrongSubject, expected, subject.to_string()).at("/subject"));
     if !is_authority_kind(kind) {
         if matches!(subject.ty(), "ledger" | "party" | "case") {
             let sort = if kind == CORRECTION { "no correction of authority" } else { "another subject type" };

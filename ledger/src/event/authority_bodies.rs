@@ -284,7 +284,11 @@ impl Rules for PartyEnrolled {
         for (i, grant) in self.keys.iter().enumerate() {
             if self.keys[..i].iter().any(|before| before.public_key == grant.public_key) {
                 let path = format!("/keys/{i}/public_key");
-                return Err(Broken::new(path, "a key that no element before it has", format!("{} again", grant.public_key)));
+                return Err(Broken::new(
+                    path,
+                    "a key that no element before it has",
+                    format!("{} again", grant.public_key),
+                ));
             }
         }
         Ok(())

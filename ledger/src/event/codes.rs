@@ -109,9 +109,8 @@ pub fn grade_fsc(text: &str) -> Grade {
 #[must_use]
 pub fn grade_document_number(text: &str) -> Grade {
     let bytes = text.as_bytes();
-    let milstrip = bytes.len() == 14
-        && bytes.iter().all(|b| is_local_part(*b))
-        && bytes[6..10].iter().all(u8::is_ascii_digit);
+    let milstrip =
+        bytes.len() == 14 && bytes.iter().all(|b| is_local_part(*b)) && bytes[6..10].iter().all(u8::is_ascii_digit);
     if milstrip {
         Grade::Standard
     } else if text.parse::<Label<64>>().is_ok() {

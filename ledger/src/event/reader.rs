@@ -214,7 +214,11 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Fault> {
-        if self.value.is_object() { self.deserialize_any(visitor) } else { Err(Fault::new("an object", None).on(self.value)) }
+        if self.value.is_object() {
+            self.deserialize_any(visitor)
+        } else {
+            Err(Fault::new("an object", None).on(self.value))
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -397,14 +401,34 @@ mod tests {
     #[test]
     fn faults_are_placed_and_named() {
         assert_fault(&json!({}), "/size", "this member", "nothing");
-        assert_fault(&json!({"size": 1, "a/b": 2}), "/a~1b", "no member but size, name, colours, by_colour, inner", "this member");
+        assert_fault(
+            &json!({"size": 1, "a/b": 2}),
+            "/a~1b",
+            "no member but size, name, colours, by_colour, inner",
+            "this member",
+        );
         assert_fault(&json!({"size": "1"}), "/size", "u8", "\"1\"");
         assert_fault(&json!({"size": 256}), "/size", "u8", "256");
         assert_fault(&json!({"size": 1, "name": null}), "/name", "a string", "null");
-        assert_fault(&json!({"size": 1, "inner": {"size": 2, "colours": ["red", "blue"]}}), "/inner/colours/1", "one of red, dark_blue", "\"blue\"");
+        assert_fault(
+            &json!({"size": 1, "inner": {"size": 2, "colours": ["red", "blue"]}}),
+            "/inner/colours/1",
+            "one of red, dark_blue",
+            "\"blue\"",
+        );
         assert_fault(&json!({"size": 1, "colours": {"red": null}}), "/colours", "a sequence", "an object of 1");
-        assert_fault(&json!({"size": 1, "colours": [{"red": null}]}), "/colours/0", "one of red, dark_blue", "an object of 1");
-        assert_fault(&json!({"size": 1, "by_colour": {"green": 2}}), "/by_colour/green", "one of red, dark_blue", "the name \"green\"");
+        assert_fault(
+            &json!({"size": 1, "colours": [{"red": null}]}),
+            "/colours/0",
+            "one of red, dark_blue",
+            "an object of 1",
+        );
+        assert_fault(
+            &json!({"size": 1, "by_colour": {"green": 2}}),
+            "/by_colour/green",
+            "one of red, dark_blue",
+            "the name \"green\"",
+        );
         assert_fault(&json!({"size": 1, "inner": [2, null]}), "/inner", "an object", "an array of 2");
         assert_fault(&json!([1]), "", "an object", "an array of 1");
     }
@@ -417,6 +441,9 @@ mod tests {
         assert_eq!(fault(json!({})).0, "/body/date");
         assert_eq!(fault(json!({})).2, "nothing");
         assert_eq!(fault(json!({"date": 5})), ("/body/date".into(), "a text or null".into(), "5".into()));
-        assert_eq!(fault(json!({"date": "x"})), ("/body/date".into(), "a date such as 2026-09-21".into(), "\"x\"".into()));
+        assert_eq!(
+            fault(json!({"date": "x"})),
+            ("/body/date".into(), "a date such as 2026-09-21".into(), "\"x\"".into())
+        );
     }
 }

@@ -599,9 +599,23 @@ mod tests {
             let quantity: Quantity = good.parse().unwrap();
             assert_eq!(quantity.to_string(), good);
         }
-        for bad in
-            ["", "01", "-1", "+1", "1.", ".5", "1.00000", "1000000000000000", "1e3", "1,5", " 1", "1 ", "１", "1.5.2", "00"]
-        {
+        for bad in [
+            "",
+            "01",
+            "-1",
+            "+1",
+            "1.",
+            ".5",
+            "1.00000",
+            "1000000000000000",
+            "1e3",
+            "1,5",
+            " 1",
+            "1 ",
+            "１",
+            "1.5.2",
+            "00",
+        ] {
             assert!(bad.parse::<Quantity>().is_err(), "{bad:?}");
         }
         let half: Quantity = "0.50".parse().unwrap();

@@ -104,13 +104,17 @@ mod tests {
         for good in ["ML1", "ML22", "ML15.c", "ML10.e.1", "ML4.b.12"] {
             assert!(good.parse::<Wassenaar>().is_ok(), "{good}");
         }
-        for bad in ["ML0", "ML23", "ML01", "ML", "ml1", "ML1.", "ML1.A", "ML1.ab", "ML1..a", "ML1.1.1.1.1.1.1.1", "ML+1"] {
+        for bad in
+            ["ML0", "ML23", "ML01", "ML", "ml1", "ML1.", "ML1.A", "ML1.ab", "ML1..a", "ML1.1.1.1.1.1.1.1", "ML+1"]
+        {
             assert!(bad.parse::<Wassenaar>().is_err(), "{bad}");
         }
         for good in ["I", "XXI", "XII(c)(2)", "IV(h)(30)", "VIII(h)(2)(iii)"] {
             assert!(good.parse::<Usml>().is_ok(), "{good}");
         }
-        for bad in ["", "XXII", "IIII", "xii", "XII()", "XII(c", "XIIc)", "XII(c)x", "XII(C)", "XII((c))", "(a)", "XII(c) (2)"] {
+        for bad in
+            ["", "XXII", "IIII", "xii", "XII()", "XII(c", "XIIc)", "XII(c)x", "XII(C)", "XII((c))", "(a)", "XII(c) (2)"]
+        {
             assert!(bad.parse::<Usml>().is_err(), "{bad}");
         }
     }

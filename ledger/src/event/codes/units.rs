@@ -222,7 +222,8 @@ mod tests {
 
     #[test]
     fn words_find_their_unit() {
-        for (word, unit) in [("Each", "EA"), ("EA  ", "EA"), ("pr", "PR"), ("Board Foot", "BF"), ("pcs", "EA"), ("LT", "LT")]
+        for (word, unit) in
+            [("Each", "EA"), ("EA  ", "EA"), ("pr", "PR"), ("Board Foot", "BF"), ("pcs", "EA"), ("LT", "LT")]
         {
             assert_eq!(unit_of_word(word).unwrap().as_str(), unit, "{word:?}");
         }
