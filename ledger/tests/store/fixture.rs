@@ -162,7 +162,7 @@ fn payload(
     let names = ["NIGHT VISION DEVICE", "RIFLE,5.56 MILLIMETER", "TRUCK,UTILITY", "RADIO SET", "SIGHT,REFLEX"];
     let lines: Vec<_> = (0..plan.lines)
         .map(|line| {
-            let nomenclature = names[usize::from(draw[20] + line) % names.len()];
+            let nomenclature = names[(usize::from(draw[20]) + usize::from(line)) % names.len()];
             serde_json::json!({
                 "line": (line + 1).to_string(),
                 "authorization": hex::encode(sha256(&[b"authorization", &[plan.subject.to_be_bytes()[1]]])),
