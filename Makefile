@@ -1,0 +1,56 @@
+# Two commands do everything on a fresh Debian or Ubuntu machine with Rust: `make demo` and `make test`.
+#
+#   make demo      one story from authorization to a diversion report, verified offline
+#   make test      every test
+#   make check     fmt, clippy, docs, deny: what CI asks besides
+#   make bench     speed, as ratios to the signature limit of this machine
+#   make replay    67,523 real shipments: DATA=folder with leso_shipments.csv.gz
+#   make vectors   writes tests/vectors again from their seeds
+#   make install   countersign and countersign-verify into ~/.cargo/bin
+#
+# RocksDB takes some ten minutes to compile the first time; one profile serves programs and tests.
+# CARGO_TARGET_DIR=… keeps what was built in a folder of your choice.
+
+CARGO  ?= cargo
+DATA   ?= ../shared/data
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+BIN    := $(TARGET)/release
+
+export LC_ALL := C.UTF-8
+
+.PHONY: help demo test check bench replay vectors install setup build
+
+help:
+	@sed -n 's/^# \{0,1\}//; 3,10p' Makefile
+
+setup:
+	@.ci/setup
+
+build: setup
+	$(CARGO) build --release --locked -p countersign -p countersign-verify
+
+demo: build
+	$(BIN)/countersign demo
+
+test: setup build
+	$(CARGO) test --release --locked --workspace
+
+check: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps
+	@if command -v cargo-deny >/dev/null 2>&1; then $(CARGO) deny --locked check; \
+	else echo "cargo-deny is not installed: \`cargo install --locked cargo-deny\` (CI runs it)"; fi
+
+bench: build
+	$(CARGO) run --release --locked -p countersign-examples --bin bench
+
+replay: build
+	$(CARGO) run --release --locked -p countersign-examples --bin leso_replay -- $(DATA)
+
+vectors: setup
+	$(CARGO) run --release --locked -p countersign-tests --bin make_vectors
+
+install: setup
+	$(CARGO) install --locked --path api
+	$(CARGO) install --locked --path verifier
