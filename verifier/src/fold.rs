@@ -223,8 +223,19 @@ impl<'g> Fold<'g> {
         }
         match prepared.item {
             Item::Other(fault) => self.malformed(Place::line(line), &fault),
-            Item::Withheld(withheld) => self.hide(line, withheld),
+            Item::Withheld(Ok(withheld)) => self.hide(line, withheld),
+            Item::Withheld(Err(fault)) => {
+                self.malformed(Place::line(line), &fault);
+                self.lose_tree();
+                self.withheld += 1;
+                self.before = Before::Hidden;
+            }
             Item::Leaf { hash, parsed, disclosed, strings } => {
+                if self.tree_lost
+                    && let Ok(parsed) = &*parsed
+                {
+                    self.position = self.position.max(parsed.entry.seq);
+                }
                 if self.surplus(line) {
                     return;
                 }
@@ -266,8 +277,7 @@ impl<'g> Fold<'g> {
                 format!("leaves from {}", self.position),
                 format!("{} to {end}", withheld.start),
             );
-            self.tree_lost = true;
-            // nothing can be said about where the next leaf stands but what it says itself
+            self.lose_tree();
         }
         if withheld.start == 0 {
             let expected = "entry 0 shown".to_owned();
@@ -285,6 +295,11 @@ impl<'g> Fold<'g> {
         self.withheld += withheld.leaves();
         self.last_leaf_shown = false;
         self.before = if withheld.height == 0 { Before::Leaf(withheld.hash) } else { Before::Hidden };
+    }
+
+    /// Notes that leaves are missing in a way that cannot be mended: from here on entries stand where they say.
+    fn lose_tree(&mut self) {
+        self.tree_lost = true;
     }
 
     /// Remembers what the probes ask for when the position is theirs.

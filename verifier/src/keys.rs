@@ -48,10 +48,15 @@ impl PublicKey {
         None
     }
 
+    /// Whether a signature by this key can be valid at all: A is the canonical encoding of a point. ed25519-dalek
+    /// keeps the bytes that it was given, so this has to be asked beside it; it refuses small orders itself.
+    pub fn is_usable(&self) -> bool {
+        CompressedEdwardsY(self.0).decompress().is_some_and(|point| point.compress().0 == self.0)
+    }
+
     /// Whether `signature` on `message` is valid as SPEC §2 says.
     pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        // VerifyingKey keeps the bytes it was given, so a non-canonical A has to be refused here
-        CompressedEdwardsY(self.0).decompress().is_some_and(|point| point.compress().0 == self.0)
+        self.is_usable()
             && VerifyingKey::from_bytes(&self.0)
                 .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
     }

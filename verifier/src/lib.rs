@@ -44,6 +44,7 @@ pub mod scalar;
 pub mod show;
 pub mod signing;
 pub mod source;
+pub mod tables;
 pub mod time;
 pub mod trust;
 pub mod verify;

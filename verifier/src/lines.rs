@@ -9,8 +9,8 @@ use crate::hash::{Hash, LeafHasher};
 /// The longest line of a bundle, in bytes (SPEC §12).
 pub const MAX_LINE: usize = 1 << 20;
 /// A batch is full at this many groups or bytes, whichever comes first.
-const BATCH_GROUPS: usize = 1024;
-const BATCH_BYTES: usize = 4 << 20;
+const BATCH_GROUPS: usize = 512;
+const BATCH_BYTES: usize = 2 << 20;
 
 const DISCLOSURE: &[u8] = b"{\"disclosure\":";
 

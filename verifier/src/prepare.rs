@@ -1,6 +1,7 @@
 //! The part of verification that no entry shares with another, done for a whole batch on all cores: parsing,
 //! hashing, disclosures, signatures.
 
+use curve25519_dalek::edwards::EdwardsPoint;
 use rayon::prelude::*;
 
 use crate::disclosure;
@@ -12,6 +13,7 @@ use crate::header::{Withheld, parse_disclosure};
 use crate::keyring::Keyring;
 use crate::lines::{Batch, Group};
 use crate::policy::is_authority_kind;
+use crate::tables::check_all;
 
 /// What a signature came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,12 +42,22 @@ pub struct Disclosed {
 pub struct Parsed {
     /// The line.
     pub entry: Entry,
+    /// What its signers signed: the PAE, which ends in the payload.
+    pub message: Vec<u8>,
     /// The event's hash.
     pub event_hash: EventHash,
     /// The event, if the payload is one.
     pub event: Result<Event, EventError>,
     /// One verdict a signature.
     pub verdicts: Vec<Verdict>,
+    payload_length: usize,
+}
+
+impl Parsed {
+    /// The payload as signed.
+    pub fn payload(&self) -> &[u8] {
+        &self.message[self.message.len() - self.payload_length..]
+    }
 }
 
 /// A line that stands for leaves, prepared.
@@ -62,8 +74,8 @@ pub enum Item {
         /// Its disclosure strings, for a caller that shows entries.
         strings: Vec<String>,
     },
-    /// A withheld subtree.
-    Withheld(Withheld),
+    /// A withheld subtree, well formed or not.
+    Withheld(Result<Withheld, Malformed>),
     /// A line that stands for no leaf.
     Other(Malformed),
 }
@@ -81,16 +93,25 @@ pub struct Prepared {
     pub item: Item,
 }
 
+/// How many lines a core takes at a time: enough to share a field inversion, few enough to spread.
+const CHUNK: usize = 32;
+
 /// Prepares a batch on all cores and takes the keys that it introduces into the ring.
 pub fn prepare(batch: &Batch, ring: &mut Keyring, keep_strings: bool) -> Vec<Prepared> {
     let known = &*ring;
-    let mut items: Vec<Prepared> =
-        batch.groups.par_iter().map(|group| prepare_group(group, &batch.bytes, known, keep_strings)).collect();
+    let mut items: Vec<Prepared> = batch
+        .groups
+        .par_chunks(CHUNK)
+        .flat_map_iter(|groups| {
+            let mut items: Vec<Prepared> =
+                groups.iter().map(|group| prepare_group(group, &batch.bytes, keep_strings)).collect();
+            verify_signatures(&mut items, known);
+            items
+        })
+        .collect();
     let mut introduced = false;
-    for item in &items {
-        if let Some(Parsed { event: Ok(event), .. }) = item.parsed()
-            && let Some(act) = &event.act
-        {
+    for parsed in items.iter().filter_map(Prepared::parsed) {
+        if let Ok(Event { act: Some(act), .. }) = &parsed.event {
             ring.introduce(act);
             introduced = true;
         }
@@ -98,13 +119,12 @@ pub fn prepare(batch: &Batch, ring: &mut Keyring, keep_strings: bool) -> Vec<Pre
     if introduced {
         // keys of this very batch: signatures by them have waited until now
         let known = &*ring;
-        items.par_iter_mut().for_each(|item| {
-            if let Item::Leaf { parsed, .. } = &mut item.item
-                && let Ok(parsed) = &mut **parsed
-            {
-                verify_signatures(parsed, known, None);
-            }
-        });
+        items.par_chunks_mut(CHUNK).for_each(|items| verify_signatures(items, known));
+    }
+    for parsed in items.iter().filter_map(Prepared::parsed) {
+        for signature in &parsed.entry.signatures {
+            ring.count(&signature.keyid);
+        }
     }
     items
 }
@@ -116,9 +136,16 @@ impl Prepared {
             _ => None,
         }
     }
+
+    fn parsed_mut(&mut self) -> Option<&mut Parsed> {
+        match &mut self.item {
+            Item::Leaf { parsed, .. } => parsed.as_mut().as_mut().ok(),
+            _ => None,
+        }
+    }
 }
 
-fn prepare_group(group: &Group, bytes: &[u8], ring: &Keyring, keep_strings: bool) -> Prepared {
+fn prepare_group(group: &Group, bytes: &[u8], keep_strings: bool) -> Prepared {
     let line = group.line.bytes(bytes);
     let mut ended = group.line.ended;
     for disclosure in &group.disclosures {
@@ -133,12 +160,9 @@ fn prepare_group(group: &Group, bytes: &[u8], ring: &Keyring, keep_strings: bool
         Item::Other(Malformed::new("line", "an entry before a disclosure", found))
     } else if line.starts_with(Withheld::PREFIX) {
         stray_disclosure = first_disclosure(group);
-        match Withheld::parse(line) {
-            Ok(withheld) => Item::Withheld(withheld),
-            Err(fault) => Item::Other(fault),
-        }
+        Item::Withheld(Withheld::parse(line))
     } else {
-        prepare_leaf(group, bytes, ring, keep_strings)
+        prepare_leaf(group, bytes, keep_strings)
     };
     Prepared { line: group.line.number, ended, stray_disclosure, item }
 }
@@ -147,7 +171,7 @@ fn first_disclosure(group: &Group) -> Option<u64> {
     group.disclosures.first().map(|line| line.number).or(group.dropped)
 }
 
-fn prepare_leaf(group: &Group, bytes: &[u8], ring: &Keyring, keep_strings: bool) -> Item {
+fn prepare_leaf(group: &Group, bytes: &[u8], keep_strings: bool) -> Item {
     let line = group.line.bytes(bytes);
     if let Some((hash, length)) = group.line.overlong {
         return Item::Leaf {
@@ -175,7 +199,7 @@ fn prepare_leaf(group: &Group, bytes: &[u8], ring: &Keyring, keep_strings: bool)
         let expected = "at most 256 disclosures and 256 KiB an event".to_owned();
         disclosed.fault = Some((number, expected, "more".to_owned()));
     }
-    let parsed = Entry::parse(line).map(|entry| parse_event(entry, ring, &strings, &mut disclosed));
+    let parsed = Entry::parse(line).map(|entry| parse_event(entry, &strings, &mut disclosed));
     if !keep_strings {
         strings.clear();
     }
@@ -187,7 +211,7 @@ fn prepare_leaf(group: &Group, bytes: &[u8], ring: &Keyring, keep_strings: bool)
     }
 }
 
-fn parse_event(entry: Entry, ring: &Keyring, strings: &[(u64, String)], disclosed: &mut Disclosed) -> Parsed {
+fn parse_event(mut entry: Entry, strings: &[(u64, String)], disclosed: &mut Disclosed) -> Parsed {
     let message = pae(&entry.payload_type, &entry.payload);
     let event = if entry.is_newer() {
         Err(EventError::Newer(entry.payload_type.clone()))
@@ -203,14 +227,16 @@ fn parse_event(entry: Entry, ring: &Keyring, strings: &[(u64, String)], disclose
             Ok(event)
         })
     };
-    let mut parsed = Parsed {
+    // the message holds the payload from here on
+    let payload_length = std::mem::take(&mut entry.payload).len();
+    Parsed {
         event_hash: event_hash(&message),
+        message,
         verdicts: vec![Verdict::UnknownKey; entry.signatures.len()],
         entry,
         event,
-    };
-    verify_signatures(&mut parsed, ring, Some(&message));
-    parsed
+        payload_length,
+    }
 }
 
 fn check_disclosures(body: Option<&crate::json::Value<'_>>, strings: &[(u64, String)], disclosed: &mut Disclosed) {
@@ -226,21 +252,48 @@ fn check_disclosures(body: Option<&crate::json::Value<'_>>, strings: &[(u64, Str
     }
 }
 
-/// Verifies the signatures by keys that are known and were not when last asked.
-fn verify_signatures(parsed: &mut Parsed, ring: &Keyring, message: Option<&[u8]>) {
-    let entry = &parsed.entry;
-    let mut made = None;
-    for (signature, verdict) in entry.signatures.iter().zip(&mut parsed.verdicts) {
-        if *verdict != Verdict::UnknownKey {
-            continue;
+/// Verifies the signatures by keys that are known now and were not when last asked.
+fn verify_signatures(items: &mut [Prepared], ring: &Keyring) {
+    let mut waiting = Waiting::default();
+    for (item, prepared) in items.iter_mut().enumerate() {
+        let Some(parsed) = prepared.parsed_mut() else { continue };
+        let signatures = parsed.entry.signatures.iter().zip(&mut parsed.verdicts);
+        for (at, (signature, verdict)) in signatures.enumerate() {
+            if *verdict != Verdict::UnknownKey {
+                continue;
+            }
+            let Some(key) = ring.key(&signature.keyid) else { continue };
+            *verdict = match key.fast() {
+                None => valid(key.verifies(&parsed.message, &signature.bytes)),
+                Some(fast) => match fast.expected_r(&parsed.message, &signature.bytes) {
+                    None => Verdict::Invalid,
+                    Some(point) => {
+                        waiting.places.push((item, at));
+                        waiting.points.push(point);
+                        waiting.signatures.push(signature.bytes);
+                        Verdict::Invalid
+                    }
+                },
+            };
         }
-        let Some(key) = ring.key(&signature.keyid) else {
-            continue;
-        };
-        let message = match message {
-            Some(message) => message,
-            None => made.get_or_insert_with(|| pae(&entry.payload_type, &entry.payload)),
-        };
-        *verdict = if key.verifies(message, &signature.bytes) { Verdict::Valid } else { Verdict::Invalid };
     }
+    let signatures: Vec<&[u8; 64]> = waiting.signatures.iter().collect();
+    let verdicts = check_all(&waiting.points, &signatures);
+    for ((item, at), verdict) in waiting.places.into_iter().zip(verdicts) {
+        if let Some(parsed) = items[item].parsed_mut() {
+            parsed.verdicts[at] = valid(verdict);
+        }
+    }
+}
+
+/// Signatures whose expected R is known and not yet compared.
+#[derive(Default)]
+struct Waiting {
+    places: Vec<(usize, usize)>,
+    points: Vec<EdwardsPoint>,
+    signatures: Vec<[u8; 64]>,
+}
+
+fn valid(valid: bool) -> Verdict {
+    if valid { Verdict::Valid } else { Verdict::Invalid }
 }

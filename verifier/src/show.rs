@@ -77,7 +77,7 @@ impl Observer for Collector {
             return;
         };
         // read once before, so this cannot fail
-        let Ok(payload) = payload_json(&entry.parsed.entry.payload) else {
+        let Ok(payload) = payload_json(entry.parsed.payload()) else {
             return;
         };
         if let Some(corrects) = event.corrects {
@@ -107,7 +107,7 @@ impl Observer for Collector {
             Form::Text => kept.text = text(entry, event, &payload, &body),
             Form::Json => kept.json = json(entry, event, &payload, &body),
         }
-        self.bytes += kept.text.len() + 2 * entry.parsed.entry.payload.len();
+        self.bytes += kept.text.len() + 2 * entry.parsed.payload().len();
         self.kept.push(kept);
     }
 }

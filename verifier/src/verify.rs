@@ -13,7 +13,7 @@ use crate::report::Report;
 use crate::source::is_damage;
 
 /// How many batches may wait between two stages.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 
 /// Verifies a bundle in one pass (SPEC §13). An observer sees every entry that is an event.
 ///

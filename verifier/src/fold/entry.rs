@@ -279,7 +279,7 @@ impl Fold<'_> {
         let case = Case {
             authority: &self.authority,
             event,
-            payload: &parsed.entry.payload,
+            payload: parsed.payload(),
             seq,
             time: parsed.entry.time,
             signing,
@@ -370,7 +370,7 @@ impl Fold<'_> {
 /// event stays whole for those who look at it.
 fn reread_act(event: &Event, parsed: &Parsed) -> Option<Act> {
     event.act.as_ref()?;
-    let json = crate::event::payload_json(&parsed.entry.payload).ok()?;
+    let json = crate::event::payload_json(parsed.payload()).ok()?;
     Act::read(&event.kind, json.member("body")?).ok()?
 }
 
