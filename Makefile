@@ -39,7 +39,7 @@ check: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --workspace --no-deps
-	@if command -v cargo-deny >/dev/null 2>&1; then $(CARGO) deny --locked check; \
+	@if command -v cargo-deny >/dev/null 2>&1; then $(CARGO) deny --locked check bans licenses sources; \
 	else echo "cargo-deny is not installed: \`cargo install --locked cargo-deny\` (CI runs it)"; fi
 
 bench: build
