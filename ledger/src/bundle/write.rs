@@ -1,0 +1,222 @@
+//! Writing a full bundle out of a store, in pieces, with little memory however large the ledger is.
+
+use std::io::{self, Write};
+use std::mem;
+use std::ops::Deref;
+use std::vec;
+
+use zstd::stream::write::Encoder;
+
+use super::{Header, Scope, WINDOW_LOG, disclosure_line};
+use crate::hash::LedgerId;
+use crate::id::{Seq, TreeSize};
+use crate::store::{Head, Store, StoreError};
+
+/// About how many bytes a piece has.
+pub const CHUNK: usize = 256 << 10;
+/// How many entries are read from the store at once, at most.
+const READ_ENTRIES: usize = 512;
+
+/// Tells why a bundle could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BundleError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store has fewer entries than the head says.
+    #[error("the store has no entry {seq}, but its head is {size}")]
+    Missing {
+        /// The entry.
+        seq: Seq,
+        /// The head's size.
+        size: TreeSize,
+    },
+    /// What was written could not be compressed, or not be taken.
+    #[error("could not write the bundle: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Whether a bundle is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// As lines of text.
+    None,
+    /// With zstd, at a level from 1 to 19.
+    Zstd(i32),
+}
+
+/// How far the writing has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// How many entries are written.
+    pub entries: u64,
+    /// How many there are.
+    pub of: u64,
+    /// How many bytes are written, as they stand in the file.
+    pub bytes: u64,
+}
+
+/// Pieces of a full bundle, of about [`CHUNK`] bytes each, to be joined in order. It holds the entries below the head that it
+/// was made for; what is committed meanwhile is not in it. After an error there are no more pieces.
+pub struct BundleChunks<D> {
+    store: D,
+    size: TreeSize,
+    next: Seq,
+    /// Lines that were read and not yet written.
+    lines: vec::IntoIter<Vec<u8>>,
+    /// The next entry that has disclosures.
+    disclosed: Option<(Seq, Vec<String>)>,
+    output: Output,
+    bytes: u64,
+}
+
+enum Output {
+    Plain(Vec<u8>),
+    Zstd(Encoder<'static, Vec<u8>>),
+    Finished,
+}
+
+impl<D> BundleChunks<D>
+where
+    D: Deref<Target: Store>,
+{
+    /// Begins the full bundle of a ledger as of a head that its store had or has.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or there is no memory for compression.
+    pub fn full(store: D, ledger: LedgerId, head: &Head, compression: Compression) -> Result<Self, BundleError> {
+        let mut output = match compression {
+            Compression::None => Output::Plain(Vec::new()),
+            Compression::Zstd(level) => {
+                let mut encoder = Encoder::new(Vec::new(), level)?;
+                encoder.window_log(WINDOW_LOG)?;
+                encoder.include_checksum(true)?;
+                Output::Zstd(encoder)
+            }
+        };
+        let header = Header { ledger, scope: Scope::Full, checkpoint: head.checkpoint.clone() };
+        output.line(header.line().as_bytes())?;
+        let disclosed = store.next_disclosures(Seq(0), Seq(head.size.0))?;
+        let lines = Vec::new().into_iter();
+        Ok(Self { store, size: head.size, next: Seq(0), lines, disclosed, output, bytes: 0 })
+    }
+
+    /// Tells how far the pieces that were taken go.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress { entries: self.next.0, of: self.size.0, bytes: self.bytes }
+    }
+
+    fn chunk(&mut self) -> Result<Vec<u8>, BundleError> {
+        while self.next.0 < self.size.0 {
+            self.entry()?;
+            if self.output.ready() >= CHUNK {
+                return Ok(self.output.take());
+            }
+        }
+        Ok(self.output.finish()?)
+    }
+
+    /// Writes the next entry with its disclosures.
+    fn entry(&mut self) -> Result<(), BundleError> {
+        let seq = self.next;
+        let line = match self.lines.next() {
+            Some(line) => line,
+            None => {
+                let left = usize::try_from(self.size.0 - seq.0).unwrap_or(usize::MAX);
+                self.lines = self.store.lines(seq, left.min(READ_ENTRIES), CHUNK)?.into_iter();
+                self.lines.next().ok_or(BundleError::Missing { seq, size: self.size })?
+            }
+        };
+        self.output.line(&line)?;
+        self.next = Seq(seq.0 + 1);
+        if let Some((_, disclosures)) = self.disclosed.take_if(|(of, _)| *of == seq) {
+            for disclosure in disclosures {
+                self.output.line(disclosure_line(&disclosure).as_bytes())?;
+            }
+            self.disclosed = self.store.next_disclosures(self.next, Seq(self.size.0))?;
+        }
+        Ok(())
+    }
+}
+
+impl<D> Iterator for BundleChunks<D>
+where
+    D: Deref<Target: Store>,
+{
+    type Item = Result<Vec<u8>, BundleError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if matches!(self.output, Output::Finished) {
+            return None;
+        }
+        let chunk = self.chunk();
+        match &chunk {
+            Ok(chunk) => self.bytes += chunk.len() as u64,
+            Err(_) => self.output = Output::Finished,
+        }
+        Some(chunk)
+    }
+}
+
+impl Output {
+    fn line(&mut self, line: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(out) => {
+                out.extend_from_slice(line);
+                out.push(b'\n');
+                Ok(())
+            }
+            Self::Zstd(encoder) => encoder.write_all(line).and_then(|()| encoder.write_all(b"\n")),
+            Self::Finished => Ok(()),
+        }
+    }
+
+    /// Returns how many bytes can be taken.
+    fn ready(&self) -> usize {
+        match self {
+            Self::Plain(out) => out.len(),
+            Self::Zstd(encoder) => encoder.get_ref().len(),
+            Self::Finished => 0,
+        }
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        match self {
+            Self::Plain(out) => mem::take(out),
+            Self::Zstd(encoder) => mem::take(encoder.get_mut()),
+            Self::Finished => Vec::new(),
+        }
+    }
+
+    /// Returns what is left, and ends.
+    fn finish(&mut self) -> io::Result<Vec<u8>> {
+        match mem::replace(self, Self::Finished) {
+            Self::Plain(out) => Ok(out),
+            Self::Zstd(encoder) => encoder.finish(),
+            Self::Finished => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Writes the full bundle of a ledger as of a head, and says after each piece how far it has come.
+///
+/// # Errors
+/// When the store cannot be read or `out` takes no more. What is written then is no bundle.
+pub fn write_full<W: Write>(
+    mut out: W,
+    store: &dyn Store,
+    ledger: LedgerId,
+    head: &Head,
+    compression: Compression,
+    mut progress: impl FnMut(Progress),
+) -> Result<(), BundleError> {
+    let mut chunks = BundleChunks::full(store, ledger, head, compression)?;
+    while let Some(chunk) = chunks.next() {
+        out.write_all(&chunk?)?;
+        progress(chunks.progress());
+    }
+    out.flush()?;
+    Ok(())
+}
