@@ -5,6 +5,7 @@
 pub mod admission;
 pub mod append;
 pub mod authority;
+pub mod bundle;
 pub mod capacity;
 pub mod checkpoint;
 pub mod default_policy;
