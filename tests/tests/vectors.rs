@@ -4,10 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use countersign_tests::forge::vectors;
+use countersign_tests::forge::{Vector, vectors};
 use serde_json::Value;
+
+/// The vectors, made once.
+static MADE: LazyLock<Vec<Vector>> = LazyLock::new(vectors::all);
 
 /// `tests/vectors`
 fn root() -> PathBuf {
@@ -148,7 +152,7 @@ fn the_verifier_judges_every_vector() {
 
 #[test]
 fn committed_vectors_are_what_the_forge_makes() {
-    let files = vectors::files(&vectors::all());
+    let files = vectors::files(&MADE);
     let mut names = BTreeSet::new();
     for (name, bytes) in &files {
         let committed = std::fs::read(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}; run make_vectors"));
@@ -170,7 +174,7 @@ fn committed_vectors_are_what_the_forge_makes() {
 
 #[test]
 fn every_vector_shows_a_sentence() {
-    let all = vectors::all();
+    let all = &*MADE;
     assert!(all.iter().all(|v| !v.sentence.is_empty() && !v.section.is_empty()));
     for section in ["§1", "§2", "§3", "§4", "§5", "§6", "§7", "§8", "§9", "§10", "§11", "§12", "§13"] {
         assert!(all.iter().any(|v| v.section == section && !v.failed.is_empty()), "no invalid vector for {section}");

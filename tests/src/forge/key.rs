@@ -42,6 +42,12 @@ impl Key {
         self.signing.to_bytes()
     }
 
+    /// Whether the seed alone makes the key.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.torsion.is_none()
+    }
+
     /// The 32 bytes of the public key.
     #[must_use]
     pub fn public(&self) -> [u8; 32] {

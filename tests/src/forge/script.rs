@@ -55,6 +55,8 @@ pub struct Entry {
     pub payload: Vec<u8>,
     /// SHA-256 of the PAE.
     pub event_hash: Hash,
+    /// The envelope, as it would be handed in.
+    pub envelope: String,
     /// The entry line.
     pub line: Vec<u8>,
     /// Its leaf hash.
@@ -76,6 +78,8 @@ pub struct Ledger {
     pub checkpoint: String,
     /// The bundle file.
     pub bundle: Vec<u8>,
+    /// The keys that sign the checkpoint.
+    pub log_keys: Vec<Key>,
 }
 
 impl Ledger {
@@ -212,7 +216,8 @@ impl Script {
         let entries = self.entries(&times, payloads);
         let checkpoint = self.checkpoint(&entries);
         let bundle = self.bundle(&id, &entries, &checkpoint);
-        Ledger { id, entries, checkpoint, bundle }
+        let log_keys = self.seal.signers.iter().map(|(_, key)| key.clone()).collect();
+        Ledger { id, entries, checkpoint, bundle, log_keys }
     }
 
     fn times(&self) -> Vec<i64> {
@@ -308,24 +313,18 @@ impl Script {
         let mut entries = Vec::new();
         for (i, (payload, event_hash)) in payloads.into_iter().enumerate() {
             let event = &self.events[i];
-            let line = self.line(i, times[i], &prev, &payload);
+            let envelope = envelope(event, &payload);
+            let line = self.line(i, times[i], &prev, &envelope);
             let leaf = tree::leaf_hash(&line);
             prev = hex::encode(leaf);
             let disclosures = event.disclosures.clone();
-            entries.push(Entry {
-                label: event.label.clone(),
-                payload,
-                event_hash,
-                line,
-                leaf,
-                time: times[i],
-                disclosures,
-            });
+            let label = event.label.clone();
+            entries.push(Entry { label, payload, event_hash, envelope, line, leaf, time: times[i], disclosures });
         }
         entries
     }
 
-    fn line(&self, i: usize, now: i64, prev: &str, payload: &[u8]) -> Vec<u8> {
+    fn line(&self, i: usize, now: i64, prev: &str, envelope: &str) -> Vec<u8> {
         let event = &self.events[i];
         let honest = self.pointers(i);
         let pointer = |k: usize| match &event.pointers[k] {
@@ -339,7 +338,7 @@ impl Script {
             pointer(0),
             pointer(1),
             pointer(2),
-            envelope(event, payload),
+            envelope,
         );
         event.edit_line.apply_or(line, String::into_bytes)
     }

@@ -17,7 +17,6 @@ mod s11;
 mod s12;
 mod stories;
 
-use super::vector::Admission;
 use super::{Script, Vector};
 
 /// Vectors as they are written down.
@@ -41,11 +40,6 @@ impl Book {
         self.vectors.push(Vector::new(&name, &self.section, sentence, script));
         self.vectors.last_mut().expect("just pushed")
     }
-}
-
-/// Whether a ledger refuses it depends on its clock, not on the event alone.
-fn clock(v: &mut Vector) {
-    v.admission = Admission::Operator;
 }
 
 /// All vectors.
@@ -78,7 +72,7 @@ pub fn all() -> Vec<Vector> {
         write(&mut book);
     }
     // The largest families are stored compressed: they differ from one another in a few bytes.
-    let large = ["§1", "§3", "§8", "§9"];
+    let large = ["§1", "§3", "§5", "§7", "§8", "§9"];
     for v in book.vectors.iter_mut().filter(|v| large.contains(&v.section.as_str()) && v.extension == "bundle.jsonl") {
         v.compress();
     }

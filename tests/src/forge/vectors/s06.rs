@@ -184,7 +184,8 @@ fn governance_keys(book: &mut Book) {
     book.add("governance-threshold-0", s, &of(0, keys(3))).refused("FORMAT", "created");
     book.add("governance-threshold-above-count", s, &of(4, keys(3))).refused("FORMAT", "created");
     book.add("governance-threshold-negative", s, &of(-1, keys(3))).refused("FORMAT", "created");
-    let edits: [(&str, fn(&mut Json)); 7] = [
+    type Case = (&'static str, fn(&mut Json));
+    let edits: [Case; 7] = [
         ("no-keys", |g| {
             g.set("keys", j!([]));
         }),

@@ -120,7 +120,8 @@ fn notes(book: &mut Book) {
     book.add("checkpoint-size-0", "Size ≥ 1 (§11)", &text(|t| replace_once(&t, "\n5\n", "\n0\n")))
         .fails_line("FORMAT", Some(1));
     let s = "a signed note";
-    let cases: [(&str, fn(String) -> String); 9] = [
+    type Noted = (&'static str, fn(String) -> String);
+    let cases: [Noted; 9] = [
         ("no-blank-line", |n| replace_once(&n, "\n\n", "\n")),
         ("no-last-newline", |n| n.trim_end_matches('\n').to_owned()),
         ("hyphen-for-dash", |n| replace_once(&n, "— ", "- ")),
@@ -220,7 +221,7 @@ fn rotation(book: &mut Book) {
         let old = script.clone().sealed(signers(&[log_key()]));
         book.add(&format!("rotated-{name}-old-key"), s, &old).fails_line("CHECKPOINT", None);
     }
-    let before = base().sealed(signers(&[new.clone()]));
+    let before = base().sealed(signers(std::slice::from_ref(&new)));
     book.add("rotated-not-yet", s, &before).fails_line("CHECKPOINT", None);
     let third = key("log3");
     let twice = base().then([rotated("one", &new), cancel("between"), rotated("two", &third)]);
@@ -296,7 +297,8 @@ fn witnesses(book: &mut Book) {
             });
         })
     };
-    let cases: [(&str, fn(&str) -> String); 5] = [
+    type Forged = (&'static str, fn(&str) -> String);
+    let cases: [Forged; 5] = [
         ("over-another-text", |_| {
             let (name, key) = witness(1);
             note::cosignature_line(&name, &key, 1_767_600_300, "vectors.example/log\n5\nAAAA\n")

@@ -65,7 +65,7 @@ fn ending(x: Event) -> Script {
 fn members(book: &mut Book) {
     let s = "Bodies, members exactly these";
     for (x, nullable) in templates() {
-        let kind = x.kind.replace('.', "-").replace('_', "-");
+        let kind = x.kind.replace(['.', '_'], "-");
         book.add(&kind, s, &ending(x.clone()));
         let unknown = x.clone().with(|e| {
             e.body.set("note", "x");
@@ -98,7 +98,7 @@ fn members(book: &mut Book) {
 fn subjects(book: &mut Book) {
     let s = "kind · subject";
     for (x, _) in templates() {
-        let kind = x.kind.replace('.', "-").replace('_', "-");
+        let kind = x.kind.replace(['.', '_'], "-");
         let subjects: &[&str] = match x.subject.split('/').next() {
             Some("ledger") => &["ledger/other", "party/self", "policy/governance.self"],
             Some("party") => &["party/someone-else", "key/governance.x"],
@@ -250,7 +250,8 @@ fn key_objects(book: &mut Book) {
             }
         }
     };
-    let bad: [(&str, fn(&mut Json)); 12] = [
+    type Case = (&'static str, fn(&mut Json));
+    let bad: [Case; 12] = [
         ("without-public-key", |k| *k = k.clone().without("public_key")),
         ("without-holder", |k| *k = k.clone().without("holder")),
         ("without-uses", |k| *k = k.clone().without("uses")),

@@ -95,8 +95,8 @@ fn counting(book: &mut Book) {
         });
         base().then([added, by("x", &[donor(), third()]), cancel("after")])
     };
-    book.add("not-after-now", s, &until(0)).not_for_admission();
-    book.add("not-after-a-millisecond-ago", s, &until(-1)).refused("KEY", "x").with(super::clock);
+    book.add("not-after-now", s, &until(0));
+    book.add("not-after-a-millisecond-ago", s, &until(-1)).refused("KEY", "x");
 }
 
 fn uses(book: &mut Book) {
@@ -320,11 +320,10 @@ fn suspicion(book: &mut Book) {
     let s = "`suspect_from` more than 30 days before the entry's time needs the quorum";
     let at = before.build().entries[8].time + 60_000 - 30 * super::super::time::DAY;
     let t = |ms: i64| Json::from(super::super::time::text(ms));
-    book.add("suspect-from-30-days-ago", s, &with(t(at))).with(|v| v.suspect = vec![5, 6, 7]).not_for_admission();
+    book.add("suspect-from-30-days-ago", s, &with(t(at))).with(|v| v.suspect = vec![5, 6, 7]);
     book.add("suspect-from-over-30-days-ago", s, &with(t(at - 1)))
         .refused("POLICY", "x")
-        .with(|v| v.suspect = vec![5, 6, 7])
-        .with(super::clock);
+        .with(|v| v.suspect = vec![5, 6, 7]);
     let quorum =
         before.clone().then([revoke(t(at - 366 * super::super::time::DAY)).signed(&quorum()), cancel("after")]);
     book.add("suspect-from-over-30-days-ago-with-the-quorum", s, &quorum).with(|v| v.suspect = vec![5, 6, 7]);

@@ -287,8 +287,8 @@ fn refused(book: &mut Book) {
     }
     let s = "In bodies of kinds outside §8";
     let mut authority = amended("x", "donor-a", "name", "A".into());
-    let disclosures = sd::conceal(&mut authority.body, &["name"], "s10 authority");
-    book.add("authority-body", s, &base().then([authority.disclosing(disclosures)])).refused("FORMAT", "x");
+    sd::conceal(&mut authority.body, &["name"], "s10 authority");
+    book.add("authority-body", s, &base().then([authority])).refused("FORMAT", "x");
     let elsewhere = cancel("x").object(|o| o.with("_sd", vec![sd::digest("x")]));
     book.add("outside-the-body", s, &around(elsewhere)).refused("FORMAT", "x");
     let in_occurred = cancel("x").occurred(j!({"_sd": [(sd::digest("x"))]}));

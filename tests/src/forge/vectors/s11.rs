@@ -17,7 +17,8 @@ pub(super) fn write(book: &mut Book) {
 fn header(book: &mut Book) {
     let s = "first `{\"countersign_bundle\":1,\"ledger\":H,\"scope\":S,\"checkpoint\":\"<note>\"}`";
     let edited = |f: fn(Json) -> Json| base().header(f);
-    let bad: [(&str, fn(Json) -> Json); 19] = [
+    type Header = (&'static str, fn(Json) -> Json);
+    let bad: [Header; 19] = [
         ("without-version", |h| h.without("countersign_bundle")),
         ("without-ledger", |h| h.without("ledger")),
         ("without-scope", |h| h.without("scope")),
@@ -67,7 +68,8 @@ fn header(book: &mut Book) {
     };
     book.add("header-escapes", s, &line(|t| t.replace('—', "\\u2014").replace("\"full\"", "\"f\\u0075ll\"")));
     book.add("header-spaces-inside", s, &line(|t| t.replace("\":", "\" : ")));
-    let bad: [(&str, fn(String) -> String); 8] = [
+    type Line = (&'static str, fn(String) -> String);
+    let bad: [Line; 8] = [
         ("space-before", |t| format!(" {t}")),
         ("space-after", |t| format!("{t} ")),
         ("byte-order-mark", |t| format!("\u{feff}{t}")),
@@ -138,7 +140,8 @@ fn lines(book: &mut Book) {
 fn entries(book: &mut Book) {
     let s = "leaves 0 to size in order: entry lines verbatim";
     let line = |f: fn(Vec<Vec<u8>>) -> Vec<Vec<u8>>| base().then([cancel("a"), cancel("b")]).lines(f);
-    let cases: [(&str, fn(Vec<Vec<u8>>) -> Vec<Vec<u8>>); 7] = [
+    type Lines = (&'static str, fn(Vec<Vec<u8>>) -> Vec<Vec<u8>>);
+    let cases: [Lines; 7] = [
         ("entry-removed", |mut l| {
             l.remove(6);
             l

@@ -125,8 +125,8 @@ fn authority() -> Script {
             by_quorum("10 rotate", "log_key.rotated", j!({"log_key": (log_vkey(&log2)), "reason": "yearly"})),
             policy_changed("11 policy", full_policy().with("transfer.cancelled", row("required", any(vec![role("donor"), role("inspector")])))),
             enrol_imp(),
-            by("13 before", &[third.clone()]),
-            by("14 suspect", &[third.clone()]),
+            by("13 before", std::slice::from_ref(&third)),
+            by("14 suspect", std::slice::from_ref(&third)),
             key_revoked("15 revoke", "donor-a", &donor(), &third).with(|e| {
                 e.body.set("suspect_from", suspect);
             }),
