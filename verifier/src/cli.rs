@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use countersign_verify::checkpoint::Checkpoint;
 use countersign_verify::hash::Hash;
-use countersign_verify::report::Verdict;
+use countersign_verify::report::{Report, Verdict};
 use countersign_verify::source;
 use countersign_verify::trust::{MAX_TRUST_FILE, Trust};
 
@@ -91,7 +91,8 @@ pub(crate) fn run() -> ExitCode {
             eprintln!("error: {error}");
             eprintln!("hint: {}", error.hint());
             if args.command.json() {
-                return print("{\"verdict\":\"not_checked\"}\n", 2);
+                let report = Report::not_begun(&error.to_string());
+                return print(&(report.to_json() + "\n"), 2);
             }
             ExitCode::from(2)
         }

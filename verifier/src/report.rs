@@ -1,6 +1,6 @@
 //! The outcome of a verification and its verdict (SPEC §13).
 
-use crate::checks::{Checks, Outcome};
+use crate::checks::{Checks, Code, Outcome, Place};
 use crate::fold::Suspect;
 use crate::hash::Hash;
 use crate::header::Scope;
@@ -73,6 +73,29 @@ pub struct Report {
 }
 
 impl Report {
+    /// The report of a verification that could not begin.
+    pub fn not_begun(why: &str) -> Report {
+        let mut checks = Checks::default();
+        for code in Code::ALL {
+            checks.undecide(code, Place::default(), why);
+        }
+        Report {
+            ledger: None,
+            ledger_given: false,
+            size: None,
+            shown: 0,
+            withheld: 0,
+            undisclosed: 0,
+            extract: false,
+            scope: None,
+            newer: None,
+            unreadable: Some(why.to_owned()),
+            witnessed: None,
+            checks,
+            suspects: Vec::new(),
+        }
+    }
+
     /// The verdict: failed over not checked over partial (SPEC §13).
     pub fn verdict(&self) -> Verdict {
         if self.checks.any(Outcome::Failed) {

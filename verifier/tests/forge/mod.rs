@@ -59,10 +59,19 @@ pub fn log_line(text: &str, key_name: &str) -> String {
     signature_line(ORIGIN, &id, &key(key_name).sign(text.as_bytes()).to_bytes())
 }
 
+/// A note of a text and lines.
+pub fn checkpoint_lines(text: &str, lines: &[&str]) -> String {
+    format!("{text}\n{}", lines.concat())
+}
+
 pub fn witness_line(text: &str, name: &str, time: u64) -> String {
-    let vkey = vkey(name, name, 4);
+    witness_line_by(text, name, name, time)
+}
+
+pub fn witness_line_by(text: &str, name: &str, key_name: &str, time: u64) -> String {
+    let vkey = vkey(name, key_name, 4);
     let id = vkey.split('+').nth(1).unwrap().to_owned();
-    let signature = key(name).sign(format!("cosignature/v1\ntime {time}\n{text}").as_bytes());
+    let signature = key(key_name).sign(format!("cosignature/v1\ntime {time}\n{text}").as_bytes());
     signature_line(name, &id, &[&time.to_be_bytes()[..], &signature.to_bytes()].concat())
 }
 
