@@ -1,0 +1,144 @@
+//! The routes, one file a resource, and their description in OpenAPI 3.1.
+//!
+//! Every answer that is not a result is a problem (`crate::problem`), also that of a path or method that is not there.
+
+use std::fmt::Display;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::http::{Method, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use countersign_ledger::store::StoreError;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::problem::{Code, Problem, codes};
+use crate::server::{App, observe, panicked};
+use crate::wire::JSON;
+
+mod batch;
+mod batch_lines;
+mod bundle;
+mod cases;
+mod entries;
+mod events;
+mod health;
+mod kinds;
+mod ledger;
+mod lines;
+mod parties;
+mod proofs;
+mod streams;
+mod tiles;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Countersign",
+        description = "A tamper-evident ledger for security assistance: signed events in, receipts out, all of it checkable offline.\n\n\
+            Bytes and hashes are those of SPEC.md. Every problem has a stable `code`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "events", description = "Submit events, fetch receipts"),
+        (name = "entries", description = "What is recorded"),
+        (name = "streams", description = "The events of one subject"),
+        (name = "log", description = "Checkpoint, proofs and tiles (C2SP)"),
+        (name = "ledger", description = "The ledger, its parties and cases"),
+        (name = "kinds", description = "What can be said, and who must sign it"),
+        (name = "operation", description = "For whoever watches the server"),
+    ),
+    // index parameters of tiles have slashes in them, so the router has them under another pattern
+    paths(tiles::tile, tiles::entries),
+)]
+struct Description;
+
+/// Builds the router.
+pub(crate) fn router(app: App) -> Router {
+    let described = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(events::submit))
+        .routes(routes!(events::receipt))
+        .routes(routes!(entries::raw))
+        .routes(routes!(entries::entry))
+        .routes(routes!(streams::stream))
+        .routes(routes!(proofs::inclusion))
+        .routes(routes!(proofs::consistency))
+        .routes(routes!(proofs::receipt))
+        .routes(routes!(tiles::checkpoint))
+        .routes(routes!(tiles::root_checkpoint))
+        .routes(routes!(ledger::ledger))
+        .routes(routes!(parties::list))
+        .routes(routes!(parties::party))
+        .routes(routes!(cases::list))
+        .routes(routes!(cases::case))
+        .routes(routes!(kinds::list))
+        .routes(routes!(kinds::kind))
+        .routes(routes!(bundle::bundle))
+        .routes(routes!(openapi))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .route("/tile/entries/{*index}", get(tiles::entries))
+        .route("/tile/{level}/{*index}", get(tiles::tile));
+    let (router, mut api) = described.split_for_parts();
+    describe_codes(&mut api);
+    let text = api.to_json().expect("a description always is JSON");
+    // only the first router of an app sets it; all would set the same
+    let _ = app.openapi.set(Bytes::from(text));
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(CatchPanicLayer::custom(|_| panicked().into_response()))
+        .layer(from_fn_with_state(app.clone(), observe))
+        .with_state(app)
+}
+
+/// Names every code that a problem can have.
+fn describe_codes(api: &mut utoipa::openapi::OpenApi) {
+    let mut text = String::from("\n\nProblem codes and their statuses: ");
+    for (at, (code, status)) in codes().enumerate() {
+        let separator = if at == 0 { "" } else { ", " };
+        text.push_str(&format!("{separator}`{code}` {status}"));
+    }
+    text.push('.');
+    api.info.description.get_or_insert_default().push_str(&text);
+}
+
+/// This description.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "operation",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object))
+)]
+async fn openapi(State(app): State<App>) -> Response {
+    let text = app.openapi.get().cloned().unwrap_or_default();
+    ([(CONTENT_TYPE, JSON)], Body::from(text)).into_response()
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    Problem::not_found("path", uri.path()).hint("GET /openapi.json lists the paths")
+}
+
+/// The router adds `Allow` to this.
+async fn not_allowed(method: Method, uri: Uri) -> Problem {
+    let shown: String = method.as_str().chars().take(20).collect();
+    let path: String = uri.path().chars().take(120).collect();
+    Problem::new(Code::MethodNotAllowed, format!("{path} has no method {shown}; the header {ALLOW} lists those it has"))
+}
+
+/// Makes the problem of a store that failed. What exactly failed is the operator's to know: it goes to the log.
+fn store_problem(error: &StoreError) -> Problem {
+    tracing::error!(%error, "the store failed");
+    Problem::new(Code::Internal, "the store could not be read; the server's log says more under the request's id")
+}
+
+/// Makes the problem of stored bytes that are not what was recorded.
+fn corrupt(error: &dyn Display) -> Problem {
+    tracing::error!(%error, "a stored entry is not what was recorded");
+    Problem::new(Code::Internal, "a stored entry cannot be read; the server's log says more under the request's id")
+}

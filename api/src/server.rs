@@ -1,0 +1,190 @@
+//! The HTTP server: one ledger, its routes, and the bounds under which they work.
+//!
+//! What a client sends is bounded in bytes (SPEC §12), in time and in number ([`Limits`]). A request that is refused,
+//! breaks off or outlives its deadline leaves nothing half done: an event is in the ledger, durable and with a receipt,
+//! or it is not there at all. When the store is in doubt the server answers 503, stops and says so (ARCHITECTURE.md,
+//! invariant 5).
+
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum_server::Handle;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use countersign_ledger::append::{Ledger, LedgerState};
+use hyper_util::rt::TokioTimer;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+mod body;
+mod connection;
+mod data;
+pub(crate) mod input;
+mod limits;
+mod measured;
+mod metrics;
+mod observe;
+mod run;
+mod tls;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use body::{Incoming, declared_length, read_all, too_large};
+pub use data::{DataArgs, create_data, open_data};
+pub use limits::Limits;
+pub(crate) use measured::MeasuredStore;
+pub(crate) use metrics::{Metrics, Moment};
+pub(crate) use observe::{RequestId, observe};
+pub use run::{Options, run};
+pub use tls::{TlsError, tls_config};
+pub(crate) use work::{compute, panicked, read, spawn};
+
+/// The most bytes of headers, their names and the request line together.
+const MAX_HEADERS: usize = 32 << 10;
+/// How often the state of the ledger is looked at.
+const WATCH: Duration = Duration::from_millis(50);
+
+/// What every route has at hand. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Shared>);
+
+/// See [`App`].
+pub(crate) struct Shared {
+    pub(crate) ledger: Ledger,
+    pub(crate) metrics: Metrics,
+    pub(crate) limits: Limits,
+    /// Places for batches.
+    pub(crate) batches: Arc<Semaphore>,
+    /// Places in the committer's queue that batches may take: half, so that there is room for single events.
+    pub(crate) window: Arc<Semaphore>,
+    /// Places for exports.
+    pub(crate) exports: Arc<Semaphore>,
+    /// Cancelled when no new work is to be begun: batches answer `stopped` for what they have not begun.
+    pub(crate) stopping: CancellationToken,
+    /// The description of the API, set once the router is built.
+    pub(crate) openapi: OnceLock<Bytes>,
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl App {
+    /// Puts a server together.
+    pub(crate) fn new(ledger: Ledger, metrics: Metrics, limits: Limits, queue: usize) -> Self {
+        Self(Arc::new(Shared {
+            batches: Arc::new(Semaphore::new(limits.batches)),
+            window: Arc::new(Semaphore::new((queue / 2).max(1))),
+            exports: Arc::new(Semaphore::new(limits.exports)),
+            ledger,
+            metrics,
+            limits,
+            stopping: CancellationToken::new(),
+            openapi: OnceLock::new(),
+        }))
+    }
+}
+
+/// How serving came to an end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was told to stop, and every request was answered or its time was up.
+    Stopped,
+    /// The store is in doubt.
+    Failed(String),
+}
+
+/// Serves until `stop` is done or the ledger fails. The ledger itself is left to the caller to shut down.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub(crate) async fn serve(
+    app: App,
+    listener: TcpListener,
+    tls: Option<RustlsConfig>,
+    stop: impl Future<Output = ()> + Send,
+) -> io::Result<Ended> {
+    listener.set_nonblocking(true)?;
+    let handle = Handle::new();
+    let service = crate::routes::router(app.clone()).into_make_service();
+    let guard = connection::GuardedAcceptor::new(&app.limits);
+    let mut server = axum_server::from_tcp(listener)?.handle(handle.clone()).http1_only();
+    let headers = app.limits.headers;
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(headers).max_buf_size(MAX_HEADERS);
+    let serving = async move {
+        match tls {
+            None => server.acceptor(guard).serve(service).await,
+            Some(config) => {
+                let acceptor = RustlsAcceptor::new(config).handshake_timeout(headers).acceptor(guard);
+                server.acceptor(acceptor).serve(service).await
+            }
+        }
+    };
+    let ending = async {
+        let ended = tokio::select! {
+            () = stop => Ended::Stopped,
+            reason = failure(&app) => Ended::Failed(reason),
+        };
+        let grace = match ended {
+            Ended::Stopped => app.limits.shutdown,
+            Ended::Failed(_) => app.limits.failed,
+        };
+        handle.graceful_shutdown(Some(grace));
+        if ended == Ended::Stopped {
+            // batches under way get most of that time; what they have not begun by then is answered `stopped`
+            tokio::time::sleep(grace * 2 / 3).await;
+        }
+        app.stopping.cancel();
+        // a store that fails while the last requests are answered still is a failure
+        match (&ended, state_of(&app)) {
+            (Ended::Stopped, LedgerState::Failed(reason)) => Ended::Failed(reason),
+            _ => ended,
+        }
+    };
+    let upkeep = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            app.metrics.upkeep();
+        }
+    };
+    let mut ended = None;
+    tokio::pin!(serving, ending, upkeep);
+    loop {
+        tokio::select! {
+            result = &mut serving => {
+                result?;
+                break;
+            }
+            how = &mut ending, if ended.is_none() => ended = Some(how),
+            () = &mut upkeep => {}
+        }
+    }
+    match state_of(&app) {
+        LedgerState::Failed(reason) => Ok(Ended::Failed(reason)),
+        _ => Ok(ended.unwrap_or(Ended::Stopped)),
+    }
+}
+
+fn state_of(app: &App) -> LedgerState {
+    app.ledger.state()
+}
+
+/// Waits until the ledger has failed, and returns why.
+async fn failure(app: &App) -> String {
+    loop {
+        if let LedgerState::Failed(reason) = app.ledger.state() {
+            return reason;
+        }
+        tokio::time::sleep(WATCH).await;
+    }
+}

@@ -1,0 +1,114 @@
+//! One server process from its first check to its exit.
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use axum_server::tls_rustls::RustlsConfig;
+use countersign_ledger::append::OpenOptions;
+use countersign_ledger::hash::LedgerId;
+use serde::Serialize;
+
+use super::data::open_measured;
+use super::{App, DataArgs, Ended, Limits, Metrics, serve};
+use crate::failure::Failure;
+use crate::keyring::Keyring;
+use crate::output::{Output, Report};
+
+/// How a server is to be run.
+#[derive(Debug)]
+pub struct Options {
+    /// Where its ledger is.
+    pub data: DataArgs,
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Certificate and key, where it is to speak TLS.
+    pub tls: Option<RustlsConfig>,
+    /// How many submissions may wait for the committer.
+    pub queue: usize,
+    /// What the operator allows on open.
+    pub open: OpenOptions,
+    /// Bounds on clients.
+    pub limits: Limits,
+}
+
+/// What is said once the server listens.
+#[derive(Debug, Serialize)]
+struct Listening {
+    listening: String,
+    ledger: LedgerId,
+}
+
+impl Report for Listening {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "listening on {}", self.listening)
+    }
+}
+
+/// Opens the ledger, says where it listens, and serves until the process is told to stop (SIGTERM, SIGINT).
+///
+/// # Errors
+/// When the ledger cannot be opened or the address not be used, and when the store failed while serving: nothing is
+/// acknowledged after that, and the process must end.
+pub fn run(options: Options, keyring: &Keyring, output: &Output) -> Result<(), Failure> {
+    let metrics = Metrics::new().map_err(Failure::usage)?;
+    let ledger = open_measured(&options.data, keyring, options.queue, options.open, Some(&metrics))?;
+    let listener = TcpListener::bind(options.listen).map_err(|e| {
+        Failure::usage(format_args!("cannot listen on {}: {}", options.listen, crate::failure::plain_io(&e)))
+            .hint("choose another address with --listen; port 0 takes a free one")
+    })?;
+    let address = listener.local_addr()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let app = App::new(ledger.clone(), metrics, options.limits, options.queue);
+    let stop = {
+        let _inside = runtime.enter();
+        stop_signal()?
+    };
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    output.emit(&Listening { listening: format!("{scheme}://{address}"), ledger: ledger.id() })?;
+    tracing::info!(%address, scheme, ledger = %ledger.id(), size = ledger.head().size.0, "serving");
+
+    let ended = runtime.block_on(serve(app, listener, options.tls, stop));
+    // reads that still run hold nothing that matters
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    // what was taken into the queue is recorded before the process ends
+    ledger.shutdown();
+    let size = ledger.head().size.0;
+    match ended.map_err(|e| Failure::usage(format_args!("the server ended: {e}")))? {
+        Ended::Stopped => {
+            tracing::info!(size, "stopped");
+            Ok(())
+        }
+        Ended::Failed(reason) => {
+            tracing::error!(size, reason, "the store is in doubt");
+            Err(Failure::refused(format_args!("the store is in doubt, nothing more is recorded: {reason}"))
+                .hint("what was acknowledged is durable; mend the disk and start again, which checks the data first"))
+        }
+    }
+}
+
+/// Begins to listen for the signals that ask a process to end; the future is done when one came.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(name, "stopping");
+    })
+}
+
+/// Begins to listen for the signal that asks a process to end; the future is done when it came.
+#[cfg(not(unix))]
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tracing::info!("stopping");
+    })
+}
