@@ -8,13 +8,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::codes::{PartyCountry, code};
 use super::common::{Broken, Rules};
+use super::lists::{Distinct, List, identity_is_itself};
 use super::reader::nullable;
-use super::scalars::{Distinct, FormError, List, Text, identity_is_itself, serde_as_text, whole_number};
+use super::scalars::{FormError, Text, serde_as_text, whole_number};
 use crate::capacity::Capacity;
 use crate::hash::{KeyId, LedgerId, NodeHash};
 use crate::id::{Kind, PartyId, is_word};
@@ -23,8 +25,8 @@ use crate::note::{Vkey, VkeyType};
 use crate::rule::Policy;
 use crate::time::Time;
 
-/// A text of an authority body.
-pub type AuthorityText = Text<4096>;
+/// The longest text of an authority body, in bytes (SPEC §8).
+pub const MAX_TEXT: usize = 4096;
 
 code! {
     /// The name of a log: `[a-z0-9][a-z0-9./_-]{2,127}` (SPEC §6).
@@ -61,13 +63,19 @@ impl Rules for Governance {
     }
 }
 
-/// The number of entries under a checkpoint of another ledger.
+/// Reads a number of entries.
+fn read_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    u64::deserialize(deserializer).map_err(|_| D::Error::custom("an integer from 0 to 9007199254740991"))
+}
+
+/// A checkpoint of another ledger, which this one succeeds (SPEC §6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Predecessor {
     /// The ledger that this one succeeds.
     pub ledger: LedgerId,
     /// How many entries its checkpoint covers.
+    #[serde(deserialize_with = "read_size")]
     pub size: u64,
     /// The root of its checkpoint.
     pub root: NodeHash,
@@ -107,7 +115,7 @@ impl Rules for LedgerCreated {
 #[serde(deny_unknown_fields)]
 pub struct LedgerClosed {
     /// Why.
-    pub reason: AuthorityText,
+    pub reason: Text<MAX_TEXT>,
 }
 
 impl Rules for LedgerClosed {}
@@ -119,7 +127,7 @@ pub struct PolicyChanged {
     /// The whole new table.
     pub policy: Policy,
     /// Why.
-    pub reason: AuthorityText,
+    pub reason: Text<MAX_TEXT>,
 }
 
 impl Rules for PolicyChanged {}
@@ -131,7 +139,7 @@ pub struct GovernanceChanged {
     /// The new quorum.
     pub governance: Governance,
     /// Why.
-    pub reason: AuthorityText,
+    pub reason: Text<MAX_TEXT>,
 }
 
 impl Rules for GovernanceChanged {
@@ -147,7 +155,7 @@ pub struct LogKeyRotated {
     /// The new log key.
     pub log_key: Vkey,
     /// Why.
-    pub reason: AuthorityText,
+    pub reason: Text<MAX_TEXT>,
 }
 
 impl Rules for LogKeyRotated {
@@ -244,7 +252,7 @@ pub struct KeyGrant {
     /// The key.
     pub public_key: PublicKey,
     /// The office that holds it, not a person.
-    pub holder: AuthorityText,
+    pub holder: Text<MAX_TEXT>,
     /// The kinds that it may sign.
     pub uses: Distinct<UsePattern, 1, 256>,
     /// The last instant at which it counts.
@@ -268,7 +276,7 @@ pub struct PartyEnrolled {
     /// Its id.
     pub party: PartyId,
     /// What it is called.
-    pub name: AuthorityText,
+    pub name: Text<MAX_TEXT>,
     /// Its country, if it has one.
     #[serde(deserialize_with = "nullable")]
     #[schemars(with = "Nullable<PartyCountry>")]
@@ -313,7 +321,7 @@ pub struct PartyAmended {
     /// Whose.
     pub party: PartyId,
     /// Its new name.
-    pub name: Option<AuthorityText>,
+    pub name: Option<Text<MAX_TEXT>>,
     /// Its new country; `Some(None)` takes it away.
     #[serde(default, deserialize_with = "absent_or_nullable")]
     #[schemars(with = "Nullable<PartyCountry>")]
@@ -321,7 +329,7 @@ pub struct PartyAmended {
     /// Its new capacities.
     pub capacities: Option<Distinct<Capacity, 1, 10>>,
     /// Why.
-    pub reason: AuthorityText,
+    pub reason: Text<MAX_TEXT>,
 }
 
 impl Rules for PartyAmended {
@@ -342,7 +350,7 @@ pub struct PartySucceeded {
     /// Who takes it.
     pub successor: PartyId,
     /// Why.
-    pub reason: AuthorityText,
+    pub reason: Text<MAX_TEXT>,
 }
 
 impl Rules for PartySucceeded {}
@@ -368,7 +376,7 @@ pub struct KeyRetired {
     /// Which key.
     pub keyid: KeyId,
     /// Why.
-    pub reason: AuthorityText,
+    pub reason: Text<MAX_TEXT>,
 }
 
 impl Rules for KeyRetired {}
@@ -382,7 +390,7 @@ pub struct KeyRevoked {
     /// Which key.
     pub keyid: KeyId,
     /// Why.
-    pub reason: AuthorityText,
+    pub reason: Text<MAX_TEXT>,
     /// From when on what it signed is suspect.
     #[serde(deserialize_with = "nullable")]
     #[schemars(with = "Nullable<Time>")]

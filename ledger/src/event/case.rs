@@ -8,28 +8,26 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::authority_bodies::AuthorityText;
+use super::authority_bodies::MAX_TEXT;
 use super::codes::{EvidenceGrade, codes};
 use super::common::{Broken, Rules};
-use super::scalars::{Days, Distinct, List, Text, Years};
+use super::lists::{Distinct, List};
+use super::scalars::{Days, Text, Years};
 use crate::capacity::Capacity;
 use crate::id::PartyId;
 
 /// The most parties that a case may bind (SPEC §12).
 pub const MAX_CASE_PARTIES: usize = 256;
 
-/// The parties bound to one role.
-pub type RoleParties = Distinct<PartyId, 0, MAX_CASE_PARTIES>;
-
 /// Who is what in a case: from role to distinct parties; `donor` and `recipient` are never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Roles(BTreeMap<Capacity, RoleParties>);
+pub struct Roles(BTreeMap<Capacity, Distinct<PartyId, 0, MAX_CASE_PARTIES>>);
 
 impl Roles {
     /// Makes roles of a table; `None` when donor or recipient is empty or the parties are too many.
     #[must_use]
-    pub fn new(table: BTreeMap<Capacity, RoleParties>) -> Option<Self> {
+    pub fn new(table: BTreeMap<Capacity, Distinct<PartyId, 0, MAX_CASE_PARTIES>>) -> Option<Self> {
         let roles = Self(table);
         roles.check().is_ok().then_some(roles)
     }
@@ -110,7 +108,7 @@ impl<'de> Deserialize<'de> for Roles {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Roles, A::Error> {
                 let mut table = BTreeMap::new();
                 while let Some(role) = map.next_key_seed(RoleName)? {
-                    if table.insert(role, map.next_value::<RoleParties>()?).is_some() {
+                    if table.insert(role, map.next_value::<Distinct<PartyId, 0, MAX_CASE_PARTIES>>()?).is_some() {
                         return Err(A::Error::custom(format_args!("expected each role once, found {role} twice")));
                     }
                 }
@@ -128,7 +126,7 @@ impl JsonSchema for Roles {
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let parties = generator.subschema_for::<RoleParties>();
+        let parties = generator.subschema_for::<Distinct<PartyId, 0, MAX_CASE_PARTIES>>();
         let bound = generator.subschema_for::<Distinct<PartyId, 1, MAX_CASE_PARTIES>>();
         let mut properties = serde_json::Map::new();
         for role in Capacity::ALL {
@@ -194,9 +192,9 @@ codes! {
 #[serde(deny_unknown_fields)]
 pub struct CaseReference {
     /// Whose number it is.
-    pub scheme: Text<4096>,
+    pub scheme: Text<MAX_TEXT>,
     /// The number.
-    pub value: Text<4096>,
+    pub value: Text<MAX_TEXT>,
 }
 
 /// `case.opened` (SPEC §8, DOMAIN §2).
@@ -205,9 +203,9 @@ pub struct CaseReference {
 #[serde(deny_unknown_fields)]
 pub struct CaseOpened {
     /// What it is about.
-    pub title: AuthorityText,
+    pub title: Text<MAX_TEXT>,
     /// The laws and agreements that it rests on.
-    pub legal_basis: List<AuthorityText, 1, 256>,
+    pub legal_basis: List<Text<MAX_TEXT>, 1, 256>,
     /// Who is what.
     pub roles: Roles,
     /// Its deadlines.
@@ -215,15 +213,15 @@ pub struct CaseOpened {
     /// How closely end use is monitored.
     pub monitoring: Monitoring,
     /// What the equipment may be used for.
-    pub permitted_end_use: AuthorityText,
+    pub permitted_end_use: Text<MAX_TEXT>,
     /// Who may use it.
-    pub permitted_end_users: List<AuthorityText, 1, 256>,
+    pub permitted_end_users: List<Text<MAX_TEXT>, 1, 256>,
     /// Whether it may be passed on.
     pub retransfer: Retransfer,
     /// Outside numbers.
     pub references: Option<List<CaseReference, 1, 256>>,
     /// Anything else.
-    pub remarks: Option<AuthorityText>,
+    pub remarks: Option<Text<MAX_TEXT>>,
 }
 
 impl Rules for CaseOpened {
@@ -239,9 +237,9 @@ impl Rules for CaseOpened {
 #[schemars(extend("minProperties" = 2))]
 pub struct CaseAmended {
     /// What it is about.
-    pub title: Option<AuthorityText>,
+    pub title: Option<Text<MAX_TEXT>>,
     /// The laws and agreements that it rests on.
-    pub legal_basis: Option<List<AuthorityText, 1, 256>>,
+    pub legal_basis: Option<List<Text<MAX_TEXT>, 1, 256>>,
     /// Who is what.
     pub roles: Option<Roles>,
     /// Its deadlines.
@@ -249,17 +247,17 @@ pub struct CaseAmended {
     /// How closely end use is monitored.
     pub monitoring: Option<Monitoring>,
     /// What the equipment may be used for.
-    pub permitted_end_use: Option<AuthorityText>,
+    pub permitted_end_use: Option<Text<MAX_TEXT>>,
     /// Who may use it.
-    pub permitted_end_users: Option<List<AuthorityText, 1, 256>>,
+    pub permitted_end_users: Option<List<Text<MAX_TEXT>, 1, 256>>,
     /// Whether it may be passed on.
     pub retransfer: Option<Retransfer>,
     /// Outside numbers.
     pub references: Option<List<CaseReference, 1, 256>>,
     /// Anything else.
-    pub remarks: Option<AuthorityText>,
+    pub remarks: Option<Text<MAX_TEXT>>,
     /// Why.
-    pub reason: AuthorityText,
+    pub reason: Text<MAX_TEXT>,
 }
 
 impl Rules for CaseAmended {
@@ -286,9 +284,9 @@ impl Rules for CaseAmended {
 #[serde(deny_unknown_fields)]
 pub struct CaseInspectors {
     /// All inspectors from now on.
-    pub inspector: RoleParties,
+    pub inspector: Distinct<PartyId, 0, MAX_CASE_PARTIES>,
     /// Why.
-    pub reason: AuthorityText,
+    pub reason: Text<MAX_TEXT>,
 }
 
 impl Rules for CaseInspectors {}
@@ -298,7 +296,7 @@ impl Rules for CaseInspectors {}
 #[serde(deny_unknown_fields)]
 pub struct CaseClosed {
     /// Why.
-    pub reason: AuthorityText,
+    pub reason: Text<MAX_TEXT>,
 }
 
 impl Rules for CaseClosed {}

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::codes::{CodeNote, Condition, EvidenceGrade, ItemState, codes};
-use super::common::{
-    Amount, Broken, Place, Reference, Rules, check_items, check_part, check_place, item_struct, note_items, note_unit,
-};
-use super::scalars::{Label, List, PartNumber, Prose};
+use super::common::{Amount, Broken, MAX_LINES, Reference, Rules, check_part, note_unit};
+use super::item::{check_items, item_struct, note_items};
+use super::lists::List;
+use super::place::{Place, check_place};
+use super::scalars::{Label, PartNumber, Prose};
 
 codes! {
     /// Why a check is made.
@@ -102,7 +103,7 @@ macro_rules! check_struct {
             /// How many items the records say are there.
             pub population: Option<Amount>,
             /// What was found; required with full access.
-            pub items: Option<List<CheckedItem, 1, 1000>>,
+            pub items: Option<List<CheckedItem, 1, MAX_LINES>>,
             /// Questions and answers.
             pub checklist: Option<List<ChecklistAnswer, 1, 200>>,
             /// Which part of the check this is.
@@ -164,7 +165,7 @@ check_struct! {
 #[serde(deny_unknown_fields)]
 pub struct SelfReportRecorded {
     /// What it says.
-    pub items: List<ReportedItem, 1, 1000>,
+    pub items: List<ReportedItem, 1, MAX_LINES>,
     /// Why nobody inspected them.
     #[schemars(extend("concealable" = true))]
     pub why_not_inspected: Prose<4096>,

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::codes::{
-    Att, CodeNote, Country, Currency, Demil, DemilIntegrity, Grade, LocalStockNumber, Nsn, UnLocode, Unit, Unroca,
-    Usml, Wassenaar, code, demil_note, is_supply_class,
+    Att, CodeNote, Currency, Demil, DemilIntegrity, Grade, LocalStockNumber, Nsn, Unit, Unroca, Usml, Wassenaar, code,
+    demil_note, is_supply_class,
 };
-use super::scalars::{Distinct, FormError, Identity, Label, List, PartNumber, Prose, Quantity, identity_is_itself};
+use super::lists::{Distinct, Identity, identity_is_itself};
+use super::scalars::{FormError, Label, PartNumber, Quantity};
 use crate::id::{CaseId, Subject};
 use crate::time::Date;
 
@@ -86,11 +87,19 @@ impl Serial {
     }
 }
 
+/// Tells whether a character does not count in comparing serials: white space and hyphens of all scripts.
+fn is_filler(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
 /// Brings a serial to the form in which serials are compared (DOMAIN §1.7); letters of different scripts stay different.
 #[must_use]
 pub fn normalise_serial(text: &str) -> String {
-    let dropped = |c: &char| c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
-    text.chars().filter(|c| !dropped(c)).flat_map(char::to_uppercase).collect()
+    let mut normal = String::with_capacity(text.len());
+    for c in text.chars().filter(|c| !is_filler(*c)) {
+        if c.is_ascii() { normal.push(c.to_ascii_uppercase()) } else { normal.extend(c.to_uppercase()) }
+    }
+    normal
 }
 
 impl std::str::FromStr for Serial {
@@ -98,7 +107,7 @@ impl std::str::FromStr for Serial {
 
     fn from_str(text: &str) -> Result<Self, FormError> {
         let label: Label<64> = text.parse()?;
-        if normalise_serial(text).is_empty() {
+        if text.chars().all(is_filler) {
             return Err(FormError::new("a serial with more than hyphens", text));
         }
         Ok(Self(label))
@@ -125,8 +134,8 @@ impl Identity for Serial {
     }
 }
 
-/// Serials of one line or item: no two the same once normalised.
-pub type Serials = Distinct<Serial, 1, 10_000>;
+/// The most serials of one list.
+pub const MAX_SERIALS: usize = 10_000;
 
 /// A line of another statement, where items are first described (DOMAIN §1.7).
 #[skip_serializing_none]
@@ -207,7 +216,7 @@ pub struct Line {
     pub lot: Option<Label<64>>,
     /// The serials, one an item.
     #[schemars(extend("concealable" = true))]
-    pub serials: Option<Serials>,
+    pub serials: Option<Distinct<Serial, 1, MAX_SERIALS>>,
     /// The line of the kit that this belongs to.
     pub part_of: Option<LineNumber>,
     /// The value of one unit.
@@ -224,8 +233,8 @@ pub struct Line {
     pub original_date: Option<Date>,
 }
 
-/// The lines of a statement: their numbers are distinct.
-pub type Lines = List<Line, 1, 1000>;
+/// The most lines, items or marks of one statement.
+pub const MAX_LINES: usize = 1000;
 
 /// Which optional members a kind allows in its lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,7 +291,12 @@ impl Line {
 }
 
 /// Says what there is to know about a stock number.
-fn note_stock(at: &str, nsn: Option<&Nsn>, local: Option<&LocalStockNumber>, note: &mut dyn FnMut(String, CodeNote)) {
+pub(crate) fn note_stock(
+    at: &str,
+    nsn: Option<&Nsn>,
+    local: Option<&LocalStockNumber>,
+    note: &mut dyn FnMut(String, CodeNote),
+) {
     if let Some(nsn) = nsn.filter(|nsn| !is_supply_class(nsn.class())) {
         note(format!("{at}/nsn"), CodeNote::UnknownSupplyClass(nsn.class().to_owned()));
     }
@@ -327,257 +341,6 @@ impl Rules for Category {
     }
 }
 
-/// Defines a statement about items of one line or lot, with members of its own beside.
-macro_rules! item_struct {
-    ($(#[$doc:meta])* $name:ident { $($extra:tt)* }) => {
-        $(#[$doc])*
-        #[serde_with::skip_serializing_none]
-        #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-        #[serde(deny_unknown_fields)]
-        #[schemars(extend("oneOf" = [
-            { "required": ["serials"], "not": { "anyOf": [{ "required": ["quantity"] }, { "required": ["unit"] }] } },
-            { "required": ["quantity", "unit"], "not": { "required": ["serials"] }, "anyOf": [
-                { "required": ["described_in"] }, { "required": ["nsn"] }, { "required": ["local_stock_number"] },
-                { "required": ["part_number"] }, { "required": ["lot"] }
-            ] }
-        ]))]
-        pub struct $name {
-            /// The line that first described the items.
-            pub described_in: Option<$crate::event::common::LineRef>,
-            /// Their serials.
-            #[schemars(extend("concealable" = true))]
-            pub serials: Option<$crate::event::common::Serials>,
-            /// Their lot.
-            #[schemars(extend("concealable" = true))]
-            pub lot: Option<$crate::event::scalars::Label<64>>,
-            /// Their national stock number.
-            pub nsn: Option<$crate::event::codes::Nsn>,
-            /// An agency's own stock number.
-            pub local_stock_number: Option<$crate::event::codes::LocalStockNumber>,
-            /// The maker's part number.
-            pub part_number: Option<$crate::event::scalars::Label<64>>,
-            /// Who made them.
-            pub maker: Option<$crate::event::scalars::Label<200>>,
-            /// Which model.
-            pub model: Option<$crate::event::scalars::Label<200>>,
-            /// How many, without serials.
-            pub quantity: Option<$crate::event::scalars::Quantity>,
-            /// Of what, without serials.
-            pub unit: Option<$crate::event::codes::Unit>,
-            $($extra)*
-        }
-
-        impl $name {
-            /// Returns what the items are, without what is said of them.
-            #[must_use]
-            pub fn identity(&self) -> $crate::event::common::ItemView<'_> {
-                $crate::event::common::ItemView {
-                    described_in: self.described_in.as_ref(),
-                    serials: self.serials.as_ref(),
-                    lot: self.lot.as_ref(),
-                    nsn: self.nsn.as_ref(),
-                    local_stock_number: self.local_stock_number.as_ref(),
-                    part_number: self.part_number.as_ref(),
-                    quantity: self.quantity,
-                    unit: self.unit,
-                }
-            }
-        }
-    };
-}
-pub(crate) use item_struct;
-
-item_struct! {
-    /// Items that a statement is about: by serial, or by lot, stock number or line with a quantity (DOMAIN §1.8).
-    Item {}
-}
-
-/// What items are, whatever is said of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ItemView<'a> {
-    /// The line that first described them.
-    pub described_in: Option<&'a LineRef>,
-    /// Their serials.
-    pub serials: Option<&'a Serials>,
-    /// Their lot.
-    pub lot: Option<&'a Label<64>>,
-    /// Their national stock number.
-    pub nsn: Option<&'a Nsn>,
-    /// An agency's own stock number.
-    pub local_stock_number: Option<&'a LocalStockNumber>,
-    /// The maker's part number.
-    pub part_number: Option<&'a Label<64>>,
-    /// How many, without serials.
-    pub quantity: Option<Quantity>,
-    /// Of what, without serials.
-    pub unit: Option<Unit>,
-}
-
-impl ItemView<'_> {
-    /// Checks that the items are told in one of the three ways of DOMAIN §1.8.
-    pub(crate) fn check(&self) -> Result<(), Broken> {
-        if self.serials.is_some() {
-            let beside = [("quantity", self.quantity.is_some()), ("unit", self.unit.is_some())];
-            return match beside.iter().find(|(_, present)| *present) {
-                Some((name, _)) => Err(Broken::new(format!("/{name}"), "no such member beside serials", "this member")),
-                None => Ok(()),
-            };
-        }
-        let Some(_) = self.quantity else {
-            return Err(Broken::new("", "serials, or a quantity and unit", "neither"));
-        };
-        if self.unit.is_none() {
-            return Err(Broken::new("/unit", "this member", "nothing"));
-        }
-        let named = self.described_in.is_some()
-            || self.nsn.is_some()
-            || self.local_stock_number.is_some()
-            || self.part_number.is_some()
-            || self.lot.is_some();
-        if named {
-            return Ok(());
-        }
-        Err(Broken::new("", "one of described_in, nsn, local_stock_number, part_number, lot beside quantity", "none"))
-    }
-
-    pub(crate) fn notes(&self, at: &str, note: &mut dyn FnMut(String, CodeNote)) {
-        note_stock(at, self.nsn, self.local_stock_number, note);
-        if let Some(unit) = self.unit {
-            note_unit(&format!("{at}/unit"), unit, note);
-        }
-    }
-}
-
-/// Checks items one by one.
-pub(crate) fn check_items<'a>(at: &str, items: impl Iterator<Item = ItemView<'a>>) -> Result<(), Broken> {
-    for (i, item) in items.enumerate() {
-        item.check().map_err(|b| b.under(&format!("{at}/{i}")))?;
-    }
-    Ok(())
-}
-
-/// Notes about items one by one.
-pub(crate) fn note_items<'a>(
-    at: &str,
-    items: impl Iterator<Item = ItemView<'a>>,
-    note: &mut dyn FnMut(String, CodeNote),
-) {
-    for (i, item) in items.enumerate() {
-        item.notes(&format!("{at}/{i}"), note);
-    }
-}
-
-/// Degrees north, `-90` to `90`, at most six places.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Latitude(Degrees);
-
-/// Degrees east, `-180` to `180`, at most six places.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Longitude(Degrees);
-
-/// Decimal degrees as a text: JSON numbers of the format have no fractions (SPEC §1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Degrees(Box<str>);
-
-impl Degrees {
-    fn parse(text: &str, most: u32, expected: &'static str) -> Result<Self, FormError> {
-        let error = || FormError::new(expected, text);
-        let magnitude = text.strip_prefix('-').unwrap_or(text);
-        let (whole, fraction) = match magnitude.split_once('.') {
-            Some((whole, fraction)) if (1..=6).contains(&fraction.len()) => (whole, fraction),
-            Some(_) => return Err(error()),
-            None => (magnitude, ""),
-        };
-        let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-        let plain = (1..=3).contains(&whole.len()) && (whole == "0" || !whole.starts_with('0'));
-        if !plain || !digits(whole) || !digits(fraction) {
-            return Err(error());
-        }
-        let whole: u32 = whole.parse().map_err(|_| error())?;
-        let beyond = whole > most || (whole == most && fraction.bytes().any(|b| b != b'0'));
-        if beyond { Err(error()) } else { Ok(Self(text.into())) }
-    }
-}
-
-macro_rules! degrees {
-    ($name:ident, $most:literal, $expected:literal) => {
-        impl std::str::FromStr for $name {
-            type Err = FormError;
-
-            fn from_str(text: &str) -> Result<Self, FormError> {
-                Degrees::parse(text, $most, $expected).map(Self)
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0.0)
-            }
-        }
-
-        super::scalars::serde_as_text!($name);
-
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> Schema {
-                schemars::json_schema!({
-                    "type": "string", "pattern": r"^-?(0|[1-9][0-9]{0,2})(\.[0-9]{1,6})?$", "description": $expected
-                })
-            }
-        }
-    };
-}
-
-degrees!(Latitude, 90, "degrees north from -90 to 90 such as 50.0413 (6 places)");
-degrees!(Longitude, 180, "degrees east from -180 to 180 such as 21.999 (6 places)");
-
-/// A place, as exactly as its teller wants: at least one member, `lat` and `lon` together.
-#[skip_serializing_none]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("minProperties" = 1, "dependentRequired" = { "lat": ["lon"], "lon": ["lat"] }))]
-pub struct Place {
-    /// The country (ISO 3166-1).
-    pub country: Option<Country>,
-    /// The UN/LOCODE.
-    pub un_locode: Option<UnLocode>,
-    /// The code of a registered site.
-    pub site: Option<Label<64>>,
-    /// Degrees north.
-    pub lat: Option<Latitude>,
-    /// Degrees east.
-    pub lon: Option<Longitude>,
-    /// In words.
-    pub text: Option<Prose<1000>>,
-}
-
-impl Rules for Place {
-    fn check(&self) -> Result<(), Broken> {
-        match (self.lat.is_some(), self.lon.is_some()) {
-            (true, false) => return Err(Broken::new("/lon", "this member beside lat", "nothing")),
-            (false, true) => return Err(Broken::new("/lat", "this member beside lon", "nothing")),
-            _ => {}
-        }
-        let none = self.country.is_none() && self.un_locode.is_none() && self.site.is_none();
-        if none && self.lat.is_none() && self.text.is_none() {
-            return Err(Broken::new("", "one of country, un_locode, site, lat, lon, text", "an object of 0"));
-        }
-        Ok(())
-    }
-}
-
-/// Checks a place that may be absent.
-pub(crate) fn check_place(at: &str, place: Option<&Place>) -> Result<(), Broken> {
-    place.map_or(Ok(()), |place| place.check().map_err(|b| b.under(at)))
-}
-
 /// Checks that `part` and `last` stand together or not at all (DOMAIN §1.9).
 pub(crate) fn check_part(part: Option<PartNumber>, last: Option<bool>) -> Result<(), Broken> {
     match (part, last) {
@@ -600,17 +363,9 @@ mod tests {
         assert!("--".parse::<Serial>().is_err());
         assert!(" A1".parse::<Serial>().is_err());
         let serials = serde_json::json!(["SYN-1", "SYN-2", "syn 1"]);
-        assert_eq!(super::super::reader::read::<Serials>(&serials).unwrap_err().into_parts("").0, "/2");
-    }
-
-    #[test]
-    fn degrees_are_bounded() {
-        for good in ["0", "-0.5", "90", "-90.000000", "50.041300"] {
-            assert!(good.parse::<Latitude>().is_ok(), "{good}");
-        }
-        for bad in ["", "-", "+1", "90.1", "91", "050", "1.", ".5", "1.0000000", "1e1", "-90.000001", "999"] {
-            assert!(bad.parse::<Latitude>().is_err(), "{bad}");
-        }
-        assert!("180".parse::<Longitude>().is_ok() && "-180.1".parse::<Longitude>().is_err());
+        assert_eq!(
+            super::super::reader::read::<Distinct<Serial, 1, MAX_SERIALS>>(&serials).unwrap_err().into_parts("").0,
+            "/2"
+        );
     }
 }

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::codes::{CodeNote, EvidenceGrade};
-use super::common::{Broken, LineUse, Lines, Place, Reference, Rules, check_lines, check_place, holding_lines};
-use super::scalars::{Label, List, Prose};
+use super::common::{Broken, Line, LineUse, MAX_LINES, Reference, Rules, check_lines, holding_lines};
+use super::lists::List;
+use super::place::{Place, check_place};
+use super::scalars::{Label, Prose};
 use super::transfer::note_lines;
 use crate::id::PartyId;
 
@@ -17,7 +19,7 @@ use crate::id::PartyId;
 pub struct HoldingDeclared {
     /// What is held; a line may say since when.
     #[schemars(transform = holding_lines)]
-    pub lines: Lines,
+    pub lines: List<Line, 1, MAX_LINES>,
     /// How it is known.
     pub grade: EvidenceGrade,
     /// The record that it is taken from.

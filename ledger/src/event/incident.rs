@@ -5,8 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::codes::{CodeNote, EvidenceGrade};
-use super::common::{Broken, Item, Place, Reference, Rules, check_items, check_place, note_items};
-use super::scalars::{Distinct, Label, List, Prose};
+use super::common::{Broken, MAX_LINES, Reference, Rules};
+use super::item::{Item, check_items, note_items};
+use super::lists::{Distinct, List};
+use super::place::{Place, check_place};
+use super::scalars::{Label, Prose};
 use crate::id::CaseId;
 
 /// `diversion.reported`.
@@ -22,10 +25,10 @@ pub struct DiversionReported {
     /// The cases that the items belong to.
     pub cases: Option<Distinct<CaseId, 1, 64>>,
     /// The items; each says the case of its line.
-    pub items: Option<List<Item, 1, 1000>>,
+    pub items: Option<List<Item, 1, MAX_LINES>>,
     /// Marks seen on items that could not be told otherwise.
     #[schemars(extend("concealable" = true))]
-    pub marks: Option<Distinct<Label<64>, 1, 1000>>,
+    pub marks: Option<Distinct<Label<64>, 1, MAX_LINES>>,
     /// Where.
     #[schemars(extend("concealable" = true))]
     pub place: Option<Place>,

@@ -1,13 +1,15 @@
 //! Bodies of statements about statements: disputes and corrections (DOMAIN §2, SPEC §9).
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use serde_with::skip_serializing_none;
 
 use super::codes::codes;
 use super::common::{Broken, Reference, Rules};
-use super::scalars::{List, Prose};
+use super::lists::List;
+use super::scalars::Prose;
 use crate::hash::EventHash;
 
 /// `statement.disputed`: a party says that a statement is not right.
@@ -39,6 +41,41 @@ codes! {
     }
 }
 
+/// The body that a correction puts in place of the corrected event's: an object, typed once that event's kind is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Replacement(Value);
+
+impl Replacement {
+    /// Makes a replacement of a body; `None` when it is no object.
+    #[must_use]
+    pub fn new(body: Value) -> Option<Self> {
+        body.is_object().then_some(Self(body))
+    }
+
+    /// Returns the body.
+    #[must_use]
+    pub const fn as_value(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Replacement {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(Value::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("an object"))
+    }
+}
+
+impl JsonSchema for Replacement {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Replacement".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "object" })
+    }
+}
+
 /// `statement.corrected`: who signed a statement takes it back, or says it anew.
 #[skip_serializing_none]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -51,7 +88,7 @@ pub struct StatementCorrected {
     /// Why.
     pub reason: CorrectionReason,
     /// The body as it should have been, of the corrected event's kind: exactly with `incorrect_data`.
-    pub replacement: Option<Map<String, Value>>,
+    pub replacement: Option<Replacement>,
     /// Outside numbers.
     pub references: Option<List<Reference, 1, 64>>,
     /// Anything else.

@@ -8,10 +8,12 @@ use serde_with::skip_serializing_none;
 
 use super::codes::{CodeNote, Condition, DocumentNumber, EvidenceGrade, Grade, Unit, codes};
 use super::common::{
-    Broken, Line, LineNumber, LineUse, Lines, Place, Reference, Rules, Serials, check_lines, check_part, check_place,
+    Broken, Line, LineNumber, LineUse, MAX_LINES, MAX_SERIALS, Reference, Rules, Serial, check_lines, check_part,
     dispatch_lines, distinct_lines, note_unit, plain_lines,
 };
-use super::scalars::{Distinct, Label, List, PartNumber, Prose, Quantity};
+use super::lists::{Distinct, List};
+use super::place::{Place, check_place};
+use super::scalars::{Label, PartNumber, Prose, Quantity};
 use crate::hash::EventHash;
 use crate::time::Date;
 
@@ -50,7 +52,7 @@ pub struct Certificate {
 pub struct TransferAuthorized {
     /// What may be sent.
     #[schemars(transform = plain_lines)]
-    pub lines: Lines,
+    pub lines: List<Line, 1, MAX_LINES>,
     /// Who will use it.
     #[schemars(extend("concealable" = true))]
     pub end_user: Label<200>,
@@ -100,7 +102,7 @@ pub struct Package {
     /// What it is: a crate, a pallet.
     pub kind: Option<Label<64>>,
     /// The lines of which it holds something.
-    pub lines: Option<Distinct<LineNumber, 1, 1000>>,
+    pub lines: Option<Distinct<LineNumber, 1, MAX_LINES>>,
     /// What it weighs, in kilograms.
     pub gross_weight_kg: Option<Quantity>,
 }
@@ -114,13 +116,13 @@ pub struct TransferDispatched {
     pub document_number: DocumentNumber,
     /// What was sent.
     #[schemars(transform = dispatch_lines)]
-    pub lines: Lines,
+    pub lines: List<Line, 1, MAX_LINES>,
     /// In which packages.
     #[schemars(extend("concealable" = true))]
-    pub packages: Option<List<Package, 1, 1000>>,
+    pub packages: Option<List<Package, 1, MAX_LINES>>,
     /// Under which seals.
     #[schemars(extend("concealable" = true))]
-    pub seals: Option<Distinct<Label<64>, 1, 1000>>,
+    pub seals: Option<Distinct<Label<64>, 1, MAX_LINES>>,
     /// With whom.
     #[schemars(extend("concealable" = true))]
     pub carrier: Option<Label<200>>,
@@ -177,20 +179,20 @@ pub(crate) fn note_lines(at: &str, lines: &[Line], note: &mut dyn FnMut(String, 
 pub struct SerialResults {
     /// Sent and received.
     #[schemars(extend("concealable" = true))]
-    pub present: Option<Serials>,
+    pub present: Option<Distinct<Serial, 1, MAX_SERIALS>>,
     /// Sent and not received.
     #[schemars(extend("concealable" = true))]
-    pub absent: Option<Serials>,
+    pub absent: Option<Distinct<Serial, 1, MAX_SERIALS>>,
     /// Received and not sent.
     #[schemars(extend("concealable" = true))]
-    pub unexpected: Option<Serials>,
+    pub unexpected: Option<Distinct<Serial, 1, MAX_SERIALS>>,
     /// Sent and received damaged.
     #[schemars(extend("concealable" = true))]
-    pub damaged: Option<Serials>,
+    pub damaged: Option<Distinct<Serial, 1, MAX_SERIALS>>,
 }
 
 impl SerialResults {
-    fn lists(&self) -> impl Iterator<Item = (&'static str, &Serials)> {
+    fn lists(&self) -> impl Iterator<Item = (&'static str, &Distinct<Serial, 1, MAX_SERIALS>)> {
         let lists = [
             ("present", &self.present),
             ("absent", &self.absent),
@@ -249,10 +251,10 @@ pub struct ReceivedLine {
 #[serde(deny_unknown_fields)]
 pub struct TransferReceived {
     /// What was received of each dispatch line.
-    pub lines: List<ReceivedLine, 1, 1000>,
+    pub lines: List<ReceivedLine, 1, MAX_LINES>,
     /// What was received that is on no line of the dispatch.
     #[schemars(transform = plain_lines)]
-    pub unexpected: Option<Lines>,
+    pub unexpected: Option<List<Line, 1, MAX_LINES>>,
     /// Where.
     #[schemars(extend("concealable" = true))]
     pub place: Option<Place>,
