@@ -8,6 +8,7 @@ use crate::authority::judge::{Corrected, Signers};
 use crate::authority::{Authority, Position};
 use crate::entry::{Entry, MAX_ENTRY};
 use crate::event::Event;
+use crate::fault::{self, Fault};
 use crate::hash::{EventHash, KeyId, LeafHash};
 use crate::id::{Author, Seq, StreamId};
 use crate::refusal::{Refusal, RefusalCode};
@@ -100,7 +101,7 @@ pub fn admit<R: Recorded>(
 ) -> Result<Admission, AdmissionError> {
     let event = prepared.event();
     let hash = prepared.event_hash();
-    if let Some(existing) = recorded.by_id(&event.author, &event.id)? {
+    if let Some(existing) = recorded.by_id(&event.author, &event.id)?.filter(|_| !fault::is(Fault::TakesUsedIds)) {
         if existing.event == hash {
             return Ok(Admission::Repeated(existing.seq));
         }
@@ -122,9 +123,9 @@ pub fn admit<R: Recorded>(
         seq: next.at.seq,
         time: next.at.time,
         prev: next.prev,
-        governance: authority.latest_governance(),
-        case,
-        stream: head.map(|head| head.seq),
+        governance: authority.latest_governance().filter(|_| !fault::is(Fault::ForgetsGovernance)),
+        case: case.filter(|_| !fault::is(Fault::ForgetsCase)),
+        stream: head.map(|head| head.seq).filter(|_| !fault::is(Fault::ForgetsStream)),
         envelope: prepared.envelope().clone(),
     };
     let line = entry.line();
@@ -151,14 +152,14 @@ fn id_conflict(event: &Event, existing: StreamHead) -> Refusal {
 }
 
 fn check_times(event: &Event, now: Time) -> Result<(), Refusal> {
-    if let Some(until) = event.until.filter(|until| now > *until) {
+    if let Some(until) = event.until.filter(|until| now > *until && !fault::is(Fault::TakesAnyTime)) {
         return Err(Refusal::new(RefusalCode::Expired, format!("admission until {until}"), now.to_string())
             .at("/until")
             .hint("draft it anew with a later `until`, and have it signed again"));
     }
     let latest = now.plus_millis(MAX_AHEAD_MS);
     match event.occurred.latest() {
-        Some(occurred) if occurred > latest => Err(Refusal::new(
+        Some(occurred) if occurred > latest && !fault::is(Fault::TakesAnyTime) => Err(Refusal::new(
             RefusalCode::OccurredInFuture,
             format!("{latest} at the latest (48 h after admission)"),
             occurred.to_string(),
@@ -193,7 +194,7 @@ fn check_stream<R: Recorded>(
             Err(Refusal::new(RefusalCode::UnknownAfter, expected, after.to_string()).at("/after").into())
         }
         (Some(after), Some(head)) if after == head.event => Ok(()),
-        (after, Some(head)) if check_head || matches!(event.subject.ty(), "ledger" | "case") => {
+        (after, Some(head)) if check_head || (of_head(event) && !fault::is(Fault::TakesStaleAfter)) => {
             Err(stale(Some(head), format!("the head, {}", head.event), shown(after)).into())
         }
         (Some(after), Some(_)) => match entry_event(recorded.entry_of(&after)?)? {
@@ -204,6 +205,11 @@ fn check_stream<R: Recorded>(
             }
         },
     }
+}
+
+/// Tells whether `after` must be the head whatever the submitter asks for.
+fn of_head(event: &Event) -> bool {
+    matches!(event.subject.ty(), "ledger" | "case")
 }
 
 fn check_start(event: &Event) -> Result<(), Refusal> {
@@ -224,6 +230,7 @@ fn check_start(event: &Event) -> Result<(), Refusal> {
     if event.case.is_none()
         && !matches!(event.subject.ty(), "ledger" | "party")
         && !event.subject.id().starts_with(&own)
+        && !fault::is(Fault::TakesSquatters)
     {
         let expected = format!("a subject id that begins with {own:?}, as it starts a stream outside any case");
         return Err(Refusal::new(RefusalCode::SubjectNotOwn, expected, event.subject.id()).at("/subject"));

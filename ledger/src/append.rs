@@ -18,6 +18,7 @@ use rayon::prelude::*;
 use crate::authority::Authority;
 use crate::checkpoint::{Checkpoint, CheckpointSignatureError, SignedCheckpoint};
 use crate::entry::Entry;
+use crate::fault::{self, Fault};
 use crate::hash::{EventHash, KeyId, LedgerId, NodeHash};
 use crate::high_water::HighWater;
 use crate::id::{Seq, TreeSize};
@@ -478,6 +479,7 @@ fn sign_checkpoint(
     let (in_force, before) = match authority.log_keys() {
         [] => return Err(CheckpointError::NoKey),
         [(_, only)] => (only, None),
+        [.., (_, before), _] if fault::is(Fault::SignsWithOldKey) => (before, None),
         [.., (_, before), (_, last)] => (last, Some(before)),
     };
     let holder = |vkey: &Vkey| log_keys.iter().find(|key| key.public() == *vkey.public_key());
@@ -485,6 +487,7 @@ fn sign_checkpoint(
     let mut signers = vec![NoteSigner::new(in_force.name().clone(), first.clone())];
     signers.extend(before.and_then(|vkey| Some(NoteSigner::new(vkey.name().clone(), holder(vkey)?.clone()))));
     let origin = in_force.name().as_str().parse().map_err(CheckpointError::Origin)?;
+    let root = if fault::is(Fault::SignsAnotherRoot) { NodeHash::from_bytes([0; 32]) } else { root };
     let checkpoint = Checkpoint { origin, size, root };
     Ok(checkpoint.sign(&signers)?)
 }

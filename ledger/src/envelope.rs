@@ -14,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
+use crate::fault::{self, Fault};
 use crate::hash::{EventHash, KeyId, sha256};
 use crate::json::{self, JsonError};
 use crate::keys::{BadSignature, KeyTables, PublicKey, Signature, Signed, SigningKey};
@@ -285,8 +286,8 @@ impl Envelope {
         F: Fn(&KeyId) -> Option<PublicKey>,
     {
         let message = self.pae();
-        for signed in self.signed_by(&message, key_of)? {
-            tables.verify(&signed)?;
+        for signed in self.signed_by(&message, key_of)?.iter().filter(|_| !fault::is(Fault::SkipsSignatures)) {
+            tables.verify(signed)?;
         }
         Ok(VerifiedEnvelope { event_hash: EventHash::from_bytes(sha256(&[&message])), envelope: self })
     }

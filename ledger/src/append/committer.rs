@@ -23,6 +23,7 @@ use crate::authority::{Authority, Position};
 use crate::checkpoint::SignedCheckpoint;
 use crate::entry::Entry;
 use crate::event::Body;
+use crate::fault::{self, Fault};
 use crate::hash::{EventHash, KeyId, LeafHash};
 use crate::high_water::HighWater;
 use crate::id::{Author, Seq, StreamId};
@@ -223,9 +224,10 @@ impl Committer {
 
     fn admit(&mut self, prepared: Box<Prepared>, check_head: bool, overlay: &mut Overlay) -> Result<Outcome, Fatal> {
         let count = u64::try_from(overlay.taken.len()).map_err(Fatal::new)?;
-        let time = self.shared.clock.now().max(self.time);
+        let now = self.shared.clock.now();
+        let time = if fault::is(Fault::TurnsBackTime) { now } else { now.max(self.time) };
         let at = Position { seq: Seq(self.frontier.size().0 + count), time };
-        let next = Next { at, prev: self.last };
+        let next = Next { at, prev: if fault::is(Fault::BreaksChain) { LeafHash::ZERO } else { self.last } };
         let view = View { store: &*self.shared.store, overlay };
         let admission = admission::admit(&prepared, &self.authority, &view, next, check_head);
         let refuse = |refusal: Box<Refusal>| {

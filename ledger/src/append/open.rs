@@ -16,6 +16,7 @@ use crate::authority::{Authority, Position};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::entry::Entry;
 use crate::event::{Body, Event};
+use crate::fault;
 use crate::hash::{LeafHash, NodeHash};
 use crate::high_water::Mark;
 use crate::id::{Author, Seq, StreamId, TreeSize};
@@ -321,6 +322,6 @@ fn start(
     };
     let (queue, jobs) = sync_channel(parts.queue.max(1));
     let thread = std::thread::Builder::new().name("committer".to_owned());
-    let committer = thread.spawn(move || committer.run(&jobs)).map_err(OpenError::Thread)?;
+    let committer = thread.spawn(fault::inherited(move || committer.run(&jobs))).map_err(OpenError::Thread)?;
     Ok(Ledger(Arc::new(Running { shared, queue: Mutex::new(Some(queue)), committer: Mutex::new(Some(committer)) })))
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Authority, Introduction, KeyUse, PartyKey, Position};
 use crate::event::{Body, Event};
+use crate::fault::{self, Fault};
 use crate::hash::KeyId;
 use crate::id::{Author, Kind, PartyId};
 use crate::keys::PublicKey;
@@ -48,7 +49,7 @@ impl Authority {
         signing: &[KeyId],
         corrected: Option<&Corrected>,
     ) -> Result<Signers, Refusal> {
-        if let Some(seq) = self.closed() {
+        if let Some(seq) = self.closed().filter(|_| !fault::is(Fault::GoesOnAfterClose)) {
             return Err(Refusal::new(
                 RefusalCode::LedgerClosed,
                 "an open ledger",
@@ -87,7 +88,7 @@ impl Authority {
                 Err(Refusal::new(RefusalCode::NotStarted, "ledger.created as the first event", event.kind.to_string()))
             }
             Some(_) if genesis => Err(Refusal::new(RefusalCode::AlreadyStarted, "no second ledger.created", "one")),
-            own if own != event.ledger => {
+            own if own != event.ledger && !fault::is(Fault::TakesForeignEvents) => {
                 let text =
                     |id: Option<crate::hash::LedgerId>| id.map_or_else(|| "none".to_owned(), |id| id.to_string());
                 Err(Refusal::new(RefusalCode::WrongLedger, format!("ledger {}", text(own)), text(event.ledger))
@@ -153,7 +154,8 @@ impl Authority {
                 }
             }
         }
-        if let Some(unsigned) = introduced.iter().find(|key| !signers.introduced.contains(&key.id())) {
+        let signed = |key: &PublicKey| signers.introduced.contains(&key.id()) || fault::is(Fault::TakesUnsignedKeys);
+        if let Some(unsigned) = introduced.iter().find(|key| !signed(key)) {
             return Err(Refusal::new(
                 RefusalCode::IntroducedKeyUnsigned,
                 "a signature by every key that the event introduces",
@@ -162,7 +164,7 @@ impl Authority {
             .at("/signatures"));
         }
         let found = signers.governance.len();
-        signers.quorum = found >= self.governance().threshold;
+        signers.quorum = found >= self.governance().threshold || (found > 0 && fault::is(Fault::TakesShortQuorum));
         if found > 0 && !signers.quorum {
             let expected = format!("at least {} governance signatures, or none", self.governance().threshold);
             return Err(Refusal::new(RefusalCode::QuorumShort, expected, found.to_string()).at("/signatures"));
@@ -179,18 +181,18 @@ impl Authority {
         key: &PartyKey,
         corrected: Option<&Corrected>,
     ) -> Result<(), Refusal> {
-        if let Some(ended) = key.revoked.or(key.retired) {
+        if let Some(ended) = key.revoked.or(key.retired).filter(|_| !fault::is(Fault::CountsEndedKeys)) {
             let how = if key.revoked.is_some() { "revoked" } else { "retired" };
             return Err(does_not_count(keyid, &format!("a key of {} {how} by entry {}", key.party, ended.seq)));
         }
         if let Some(successor) = self.party(key.party.as_str()).and_then(|party| party.successor.as_ref()) {
             return Err(does_not_count(keyid, &format!("a key of {}, whom {successor} has succeeded", key.party)));
         }
-        if let Some(end) = key.not_after.filter(|end| at.time > *end) {
+        if let Some(end) = key.not_after.filter(|end| at.time > *end && !fault::is(Fault::CountsExpiredKeys)) {
             return Err(does_not_count(keyid, &format!("a key of {} that counted until {end}", key.party)));
         }
         for kind in std::iter::once(&event.kind).chain(corrected.map(|c| &c.kind)) {
-            if !key.uses.iter().any(|pattern| pattern.matches(kind)) {
+            if !key.uses.iter().any(|pattern| pattern.matches(kind)) && !fault::is(Fault::IgnoresUses) {
                 let uses: Vec<String> = key.uses.iter().map(ToString::to_string).collect();
                 let found = format!("a key of {} for {}, not for {kind}", key.party, uses.join(", "));
                 return Err(does_not_count(keyid, &found));
@@ -210,7 +212,7 @@ impl Authority {
             }
             _ => return Ok(Vec::new()),
         };
-        if let Some(old) = keys.iter().find(|key| self.key(&key.id()).is_some()) {
+        if let Some(old) = keys.iter().find(|key| self.key(&key.id()).is_some() && !fault::is(Fault::TakesOldKeys)) {
             return Err(Refusal::new(
                 RefusalCode::KeyNotNew,
                 "a key that has never been in this ledger",
@@ -228,7 +230,7 @@ impl Authority {
             Author::Governance => signers.quorum,
             Author::Party(party) => signers.parties.contains_key(party),
         };
-        if !signed {
+        if !signed && !fault::is(Fault::ForgetsAuthor) {
             return Err(Refusal::new(
                 RefusalCode::AuthorUnsigned,
                 format!("a counting signature of the author, {}", event.author),
@@ -242,7 +244,7 @@ impl Authority {
             found.push(Author::Governance);
         }
         found.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-        if &found == declared {
+        if &found == declared || fault::is(Fault::ForgetsSigners) {
             return Ok(());
         }
         let names: Vec<&str> = declared.iter().map(Author::as_str).collect();
@@ -272,7 +274,7 @@ impl Authority {
             resolve: &resolve,
             corrected: corrected.map(|c| &c.signers),
         };
-        if !is_satisfied(&row.rule, &judged) {
+        if !is_satisfied(&row.rule, &judged) && !fault::is(Fault::SkipsPolicy) {
             return Err(Refusal::new(
                 RefusalCode::PolicyNotSatisfied,
                 format!("signatures of {}", row.rule.in_words()),
@@ -385,7 +387,7 @@ fn check_insiders(
             || newly.contains(&signer.party)
             || signer.capacities.iter().any(|capacity| names_capacity(&row.rule, *capacity))
             || corrected.is_some_and(|c| c.signers.parties.contains(&signer.party));
-        if !allowed {
+        if !allowed && !fault::is(Fault::LetsOutsidersIn) {
             let expected = format!("signatures of parties to case {case}");
             return Err(Refusal::new(RefusalCode::NotInCase, expected, signer.party.to_string()).at("/signatures"));
         }
