@@ -10,8 +10,9 @@ use crate::policy::Table;
 use crate::scalar::{is_origin, is_party_id, is_pattern};
 use crate::time::Instant;
 
-/// The most bytes of a text in a case (SPEC §8).
+/// The most bytes of a text in these bodies (SPEC §8).
 const MAX_TEXT: usize = 4096;
+const TEXT: &str = "a text of at most 4096 bytes";
 /// The most parties of a case (SPEC §12).
 pub const MAX_CASE_PARTIES: usize = 256;
 
@@ -140,7 +141,7 @@ impl Act {
             "party.enrolled" => party_enrolled(f)?,
             "party.amended" => Act::PartyAmended {
                 party: party(f, "party")?,
-                name: f.optional_text("name", "a text", any)?.map(str::to_owned),
+                name: f.optional_text("name", TEXT, short)?.map(str::to_owned),
                 capacities: {
                     country(f, false)?;
                     match f.optional("capacities") {
@@ -178,15 +179,11 @@ impl Act {
             _ => return Ok(None),
         };
         if !matches!(kind, "ledger.created" | "party.enrolled" | "key.added" | "case.opened") {
-            f.text("reason", "a text", any)?;
+            f.text("reason", TEXT, short)?;
         }
         fields.finish()?;
         Ok(Some(act))
     }
-}
-
-fn any(_: &str) -> bool {
-    true
 }
 
 fn short(text: &str) -> bool {
@@ -274,7 +271,7 @@ fn ledger_created(fields: &mut Fields<'_, '_>) -> Result<Act, Malformed> {
 
 fn party_enrolled(fields: &mut Fields<'_, '_>) -> Result<Act, Malformed> {
     let party = party(fields, "party")?;
-    let name = fields.text("name", "a text", any)?.to_owned();
+    let name = fields.text("name", TEXT, short)?.to_owned();
     country(fields, true)?;
     let capacities = capacities(fields.required("capacities")?)?;
     let items = fields.array("keys")?;
@@ -294,7 +291,7 @@ fn new_key(path: &str, value: &Value<'_>) -> Result<NewKey, Malformed> {
     let mut fields = Fields::of(path.to_owned(), value)?;
     let key = NewKey {
         public_key: public_key(&format!("{path}/public_key"), fields.required("public_key")?)?,
-        holder: fields.text("holder", "a text", any)?.to_owned(),
+        holder: fields.text("holder", TEXT, short)?.to_owned(),
         uses: texts(&format!("{path}/uses"), fields.required("uses")?, "a pattern of kinds", is_pattern)?,
         not_after: time_or_null(&mut fields, "not_after")?,
     };
@@ -368,7 +365,7 @@ fn case_members(fields: &mut Fields<'_, '_>, required: bool) -> Result<(), Malfo
             fields.required(name)?;
         }
     }
-    let expected = "a text of at most 4096 bytes";
+    let expected = TEXT;
     for name in ["title", "permitted_end_use", "remarks"] {
         fields.optional_text(name, expected, short)?;
     }
@@ -396,8 +393,8 @@ fn references(value: &Value<'_>) -> Result<(), Malformed> {
     };
     for (at, item) in items.iter().enumerate() {
         let mut inner = Fields::of(format!("/body/references/{at}"), item)?;
-        inner.text("scheme", "a text of at most 4096 bytes", short)?;
-        inner.text("value", "a text of at most 4096 bytes", short)?;
+        inner.text("scheme", TEXT, short)?;
+        inner.text("value", TEXT, short)?;
         inner.finish()?;
     }
     Ok(())

@@ -231,9 +231,9 @@ impl Authority {
         self.log_key = Some(key);
     }
 
-    /// Lets the event at `seq` take effect. `quorum` and `officers`: whether the governance quorum, and how many
-    /// counting keys of the event's party, signed it.
-    pub fn apply(&mut self, act: Act, case: Option<&str>, seq: u64, quorum: bool, officers: usize) {
+    /// Lets the event at `seq` take effect. `quorum`: whether the governance quorum signed it; `weight`: what a
+    /// key counts that it brings in without the quorum.
+    pub fn apply(&mut self, act: Act, case: Option<&str>, seq: u64, quorum: bool, weight: usize) {
         match act {
             Act::LedgerCreated { origin, log_key, governance, policy } => {
                 if self.origin.is_none() {
@@ -263,7 +263,7 @@ impl Authority {
             Act::PartySucceeded { party, successor } => self.succeed(&party, &successor),
             Act::KeyAdded { party, key } => {
                 let owner = Owner::Party(self.name_party(&party));
-                let weight = if quorum { usize::MAX } else { officers };
+                let weight = if quorum { usize::MAX } else { weight };
                 self.enter_key(key.public_key.id(), owner, Some(&key), weight);
             }
             Act::KeyRetired { keyid, .. } => {

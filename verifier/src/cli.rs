@@ -13,14 +13,12 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use countersign_verify::checkpoint::Checkpoint;
 use countersign_verify::hash::Hash;
+use countersign_verify::note::MAX_NOTE;
 use countersign_verify::report::{Report, Verdict};
 use countersign_verify::source;
 use countersign_verify::trust::{MAX_TRUST_FILE, Trust};
 
 use args::{Args, Command};
-
-/// The largest checkpoint or proof file, in bytes.
-const MAX_NOTE: usize = 1 << 20;
 
 /// Why nothing could be checked.
 #[derive(Debug)]

@@ -47,11 +47,29 @@ struct Disclosure {
 /// Name (for a member) and value of a disclosure.
 type Content<'a> = (Option<Cow<'a, str>>, Value<'a>);
 
+/// What the disclosures of a body come to.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Disclosed {
+    /// How many digests are left undisclosed, as far as the body could be walked.
+    pub undisclosed: u64,
+    /// The first rule of SPEC §10 that body or disclosures do not keep.
+    pub fault: Option<DisclosureFault>,
+}
+
 /// Checks the disclosures of a body and counts the digests left undisclosed.
-///
-/// # Errors
-/// The first rule of SPEC §10 that body or disclosures do not keep.
-pub fn check(body: &Value<'_>, strings: &[&str]) -> Result<u64, DisclosureFault> {
+pub fn check(body: &Value<'_>, strings: &[&str]) -> Disclosed {
+    let mut undisclosed = 0;
+    let fault = walk(body, strings, &mut undisclosed).err();
+    Disclosed { undisclosed, fault }
+}
+
+/// What disclosures of an authority event come to, which has none.
+pub fn refuse_any(strings: &[&str]) -> Disclosed {
+    let fault = || DisclosureFault::new(Some(0), "no disclosure for an authority event", "one");
+    Disclosed { undisclosed: 0, fault: (!strings.is_empty()).then(fault) }
+}
+
+fn walk(body: &Value<'_>, strings: &[&str], undisclosed: &mut u64) -> Result<(), DisclosureFault> {
     let disclosures = decode(strings)?;
     let contents = contents(&disclosures)?;
     let mut walk = Walk {
@@ -61,9 +79,11 @@ pub fn check(body: &Value<'_>, strings: &[&str]) -> Result<u64, DisclosureFault>
         used: vec![false; contents.len()],
         undisclosed: 0,
     };
-    walk.value(body, BODY_DEPTH, None)?;
+    let walked = walk.value(body, BODY_DEPTH, None);
+    *undisclosed = walk.undisclosed;
+    walked?;
     match walk.used.iter().position(|used| !used) {
-        None => Ok(walk.undisclosed),
+        None => Ok(()),
         Some(at) => Err(DisclosureFault::new(Some(at), "a disclosure whose digest is in its entry", "no such digest")),
     }
 }

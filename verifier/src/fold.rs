@@ -352,7 +352,6 @@ impl<'g> Fold<'g> {
                 self.unhashed = true;
                 self.unread(place, seq, None, "the entry could not be read");
                 self.checks.undecide(Code::Chain, place, "the entry could not be read");
-                self.checks.undecide(Code::Signature, place, "the entry could not be read");
             }
         }
         self.before = Before::Leaf(hash);

@@ -7,8 +7,10 @@ use crate::hash::sha256;
 use crate::keys::PublicKey;
 use crate::scalar::{base64_bytes, base64_text};
 
-/// The most signature lines that we read; the format asks for at least 16.
-const MAX_SIGNATURES: usize = 256;
+/// The most signature lines of a note (SPEC §12).
+const MAX_SIGNATURES: usize = 100;
+/// The largest note, in bytes (SPEC §12).
+pub const MAX_NOTE: usize = 256 << 10;
 
 /// Why a text is not a signed note, or not a verifier key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -167,6 +169,10 @@ impl Note {
     /// # Errors
     /// Says what the format asks for and does not find.
     pub fn parse(note: &str) -> Result<Note, NoteError> {
+        if note.len() > MAX_NOTE {
+            let found = format!("{} or more", note.len());
+            return Err(NoteError::new(format!("a note of at most {MAX_NOTE} bytes"), found));
+        }
         if let Some(c) = note.chars().find(|c| *c < ' ' && *c != '\n') {
             return Err(NoteError::new("no control character in a note", quoted(&c.to_string())));
         }

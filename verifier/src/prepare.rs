@@ -242,13 +242,15 @@ fn parse_event(mut entry: Entry, strings: &[(u64, String)], disclosed: &mut Disc
 fn check_disclosures(body: Option<&crate::json::Value<'_>>, strings: &[(u64, String)], disclosed: &mut Disclosed) {
     let Some(body) = body else { return };
     let texts: Vec<&str> = strings.iter().map(|(_, text)| text.as_str()).collect();
-    match disclosure::check(body, &texts) {
-        Ok(undisclosed) => disclosed.undisclosed = undisclosed,
-        Err(fault) => {
-            let line = fault.disclosure.and_then(|at| strings.get(at));
-            let line = line.map_or(0, |(line, _)| *line);
-            disclosed.fault.get_or_insert((line, fault.expected, fault.found));
-        }
+    // where disclosures were dropped there is a fault already, and no count of digests would be right
+    if disclosed.fault.is_some() {
+        return;
+    }
+    let found = disclosure::check(body, &texts);
+    disclosed.undisclosed = found.undisclosed;
+    if let Some(fault) = found.fault {
+        let line = fault.disclosure.and_then(|at| strings.get(at)).map_or(0, |(line, _)| *line);
+        disclosed.fault = Some((line, fault.expected, fault.found));
     }
 }
 

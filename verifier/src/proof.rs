@@ -7,6 +7,11 @@ use crate::merkle::{ProofError, check_inclusion};
 use crate::note::NoteError;
 use crate::scalar::{base64_bytes, decimal};
 
+/// The most hashes of a proof (SPEC §12).
+const MAX_HASHES: usize = 64;
+/// The largest proof, in bytes (SPEC §12).
+pub const MAX_PROOF: usize = 320 << 10;
+
 /// A parsed proof.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TlogProof {
@@ -26,6 +31,10 @@ impl TlogProof {
     /// # Errors
     /// Says which line is wrong.
     pub fn parse(text: &str) -> Result<TlogProof, NoteError> {
+        if text.len() > MAX_PROOF {
+            let found = format!("{} or more", text.len());
+            return Err(NoteError::new(format!("a proof of at most {MAX_PROOF} bytes"), found));
+        }
         let Some((head, checkpoint)) = text.split_once("\n\n") else {
             return Err(NoteError::new("a tlog-proof", "no empty line"));
         };
@@ -49,8 +58,8 @@ impl TlogProof {
         let path = lines
             .map(|line| Hash::from_base64(line).ok_or_else(|| NoteError::new("a hash in base64", quoted(line))))
             .collect::<Result<Vec<_>, _>>()?;
-        if path.len() > 63 {
-            return Err(NoteError::new("at most 63 hashes", path.len().to_string()));
+        if path.len() > MAX_HASHES {
+            return Err(NoteError::new(format!("at most {MAX_HASHES} hashes"), path.len().to_string()));
         }
         Ok(TlogProof { extra, index, path, checkpoint: Checkpoint::parse(checkpoint)? })
     }

@@ -16,8 +16,8 @@ use crate::proof::TlogProof;
 use crate::report::Report;
 use crate::verify::verify_bundle;
 
-/// The largest receipt, in bytes: an entry, a proof and all disclosures with room for JSON escapes.
-pub const MAX_RECEIPT: usize = 2 << 20;
+/// The largest receipt, in bytes (SPEC §12).
+pub const MAX_RECEIPT: usize = 1 << 20;
 
 /// A receipt, read.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,6 +36,10 @@ impl Receipt {
     /// # Errors
     /// Names the member that is not as SPEC §11 says.
     pub fn parse(bytes: &[u8]) -> Result<Receipt, Malformed> {
+        if bytes.len() > MAX_RECEIPT {
+            let expected = format!("at most {MAX_RECEIPT} bytes");
+            return Err(Malformed::new("receipt", expected, "more"));
+        }
         let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         let value = parse(bytes, 2).map_err(|e| {
             let found = bytes.get(e.offset..).unwrap_or_default();
@@ -282,21 +286,14 @@ impl Alone {
 
     fn disclosures(&mut self, place: Place, event: &Event, body: Option<&crate::json::Value<'_>>, strings: &[String]) {
         let texts: Vec<&str> = strings.iter().map(String::as_str).collect();
-        let outcome = match body {
+        let found = match body {
             Some(body) if !is_authority_kind(&event.kind) => disclosure::check(body, &texts),
-            _ if texts.is_empty() => Ok(0),
-            _ => Err(disclosure::DisclosureFault {
-                disclosure: Some(0),
-                expected: "no disclosure for an authority event".to_owned(),
-                found: "one".to_owned(),
-            }),
+            _ => disclosure::refuse_any(&texts),
         };
-        match outcome {
-            Ok(undisclosed) => self.undisclosed = undisclosed,
-            Err(fault) => {
-                let fault = Fault::new("a disclosure", fault.expected, fault.found);
-                self.checks.fail(Code::Disclosure, place, fault);
-            }
+        self.undisclosed = found.undisclosed;
+        if let Some(fault) = found.fault {
+            let fault = Fault::new("a disclosure", fault.expected, fault.found);
+            self.checks.fail(Code::Disclosure, place, fault);
         }
     }
 

@@ -6,6 +6,8 @@ use crate::checks::{Check, Code, Outcome};
 use crate::fold::SuspectBy;
 use crate::report::{Report, Verdict};
 
+/// Where what belongs to a check is written, below its meaning.
+const DETAIL: usize = 25;
 /// How many suspect entries are listed by name; the rest is counted.
 const SUSPECTS_LISTED: usize = 20;
 
@@ -65,11 +67,15 @@ impl Report {
                 _ => writeln!(out)?,
             }
         }
-        writeln!(out, "undisclosed  {} values, each known only by its digest", self.undisclosed)?;
+        match self.undisclosed {
+            0 => {}
+            1 => writeln!(out, "undisclosed  1 value, known only by its digest")?,
+            n => writeln!(out, "undisclosed  {n} values, each known only by its digest")?,
+        }
         if let Some(row) = self.checks.first_fault() {
             writeln!(out)?;
             writeln!(out, "first fault: {} at {}", row.code, place(row))?;
-            write_fault(out, row)?;
+            write_fault(out, row, 2)?;
         }
         self.write_suspects(out)?;
         self.write_checks(out)?;
@@ -102,6 +108,11 @@ impl Report {
 
     fn write_checks(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out)?;
+        let decided = self.checks.any(Outcome::Ok) || self.checks.any(Outcome::Failed);
+        if !decided {
+            return writeln!(out, "nothing could be checked");
+        }
+        let first = self.checks.first_fault().map(|row| row.code);
         writeln!(out, "what was checked")?;
         for row in self.checks.rows() {
             let word = match row.outcome {
@@ -110,17 +121,18 @@ impl Report {
                 Outcome::Undecided => "undecided",
                 Outcome::NotApplicable => "not asked",
             };
-            write!(out, "  {word:<10} {:<11} {}", row.code, row.code.meaning())?;
-            match (&row.detail, row.outcome) {
-                (Some(detail), Outcome::Undecided) => {
-                    writeln!(out, ": {detail} ({})", place(row))?;
+            writeln!(out, "  {word:<10} {:<11} {}", row.code, row.code.meaning())?;
+            match &row.detail {
+                Some(detail) if row.outcome == Outcome::Undecided => {
+                    writeln!(out, "{:DETAIL$}{detail} ({})", "", place(row))?;
                 }
-                (Some(detail), _) => writeln!(out, ": {detail}")?,
-                (None, Outcome::Failed) => {
-                    writeln!(out, ": not so at {}", place(row))?;
-                    write_fault(out, row)?;
+                Some(detail) => writeln!(out, "{:DETAIL$}{detail}", "")?,
+                None if first == Some(row.code) => writeln!(out, "{:DETAIL$}not so: see the first fault above", "")?,
+                None if row.outcome == Outcome::Failed => {
+                    writeln!(out, "{:DETAIL$}not so at {}", "", place(row))?;
+                    write_fault(out, row, DETAIL)?;
                 }
-                (None, _) => writeln!(out)?,
+                None => {}
             }
         }
         Ok(())
@@ -152,18 +164,18 @@ It does not show
 
 fn place(row: &Check) -> String {
     match (row.place.seq, row.place.line) {
-        (Some(seq), Some(line)) => format!("entry {seq} (line {line})"),
+        (Some(seq), Some(line)) => format!("entry {seq}, line {line}"),
         (Some(seq), None) => format!("entry {seq}"),
         (None, Some(line)) => format!("line {line}"),
         (None, None) => "the file as a whole".to_owned(),
     }
 }
 
-fn write_fault(out: &mut String, row: &Check) -> std::fmt::Result {
+fn write_fault(out: &mut String, row: &Check, indent: usize) -> std::fmt::Result {
     let Some(fault) = &row.fault else {
         return Ok(());
     };
-    writeln!(out, "      what      {}", fault.detail)?;
-    writeln!(out, "      expected  {}", fault.expected)?;
-    writeln!(out, "      found     {}", fault.found)
+    writeln!(out, "{:indent$}what      {}", "", fault.detail)?;
+    writeln!(out, "{:indent$}expected  {}", "", fault.expected)?;
+    writeln!(out, "{:indent$}found     {}", "", fault.found)
 }

@@ -231,8 +231,9 @@ impl Resolved {
 
 /// `keyid` of `key.retired` and `key.revoked` (SPEC §8).
 pub fn check_keyid(event: &Event, authority: &Authority) -> Option<Fault> {
-    let (party, keyid) = match event.act.as_deref()? {
-        Act::KeyRetired { party, keyid } | Act::KeyRevoked { party, keyid, .. } => (party, keyid),
+    let (party, keyid, retires) = match event.act.as_deref()? {
+        Act::KeyRetired { party, keyid } => (party, keyid, true),
+        Act::KeyRevoked { party, keyid, .. } => (party, keyid, false),
         _ => return None,
     };
     let record = authority.key_number(keyid).map(|n| authority.key(n));
@@ -240,10 +241,25 @@ pub fn check_keyid(event: &Event, authority: &Authority) -> Option<Fault> {
     let found = match record {
         None => "a key that never entered the ledger".to_owned(),
         Some(record) if Some(record.owner) != owner => "a key that is not the party's".to_owned(),
-        Some(record) => match record.revoked {
-            None => return None,
-            Some(revocation) => format!("a key revoked already by entry {}", revocation.seq),
+        Some(record) => match (record.revoked, record.retired) {
+            (Some(revocation), _) => format!("a key revoked already by entry {}", revocation.seq),
+            (None, Some(seq)) if retires => format!("a key retired already by entry {seq}"),
+            _ => return None,
         },
     };
-    Some(Fault::new(format!("/body/keyid {keyid}"), format!("a key of {party} that is not revoked"), found))
+    let expected = format!("a key of {party} that is not revoked{}", if retires { " or retired" } else { "" });
+    Some(Fault::new(format!("/body/keyid {keyid}"), expected, found))
+}
+
+impl Signing {
+    /// How far a key counts that these keys of a party bring in without the quorum (SPEC §8): the largest n such that
+    /// n of them count towards n keys themselves.
+    pub fn weight_given_by(&self, party: PartyNo, authority: &Authority) -> usize {
+        let mut weights: Vec<usize> = match self.party(party) {
+            Some(signer) => signer.keys.iter().map(|key| authority.key(*key).weight).collect(),
+            None => return 0,
+        };
+        weights.sort_unstable_by(|a, b| b.cmp(a));
+        weights.iter().zip(1..).take_while(|(weight, n)| *weight >= n).count()
+    }
 }

@@ -67,18 +67,14 @@ pub fn decoded(raw: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + 
     }
 }
 
-/// Reads a whole small file as text, decompressed if need be.
+/// Reads a small file, decompressed if need be; of a longer one `limit` bytes and one more, for its parser to refuse.
 ///
 /// # Errors
-/// When it cannot be read, is longer than `limit` bytes, or is not UTF-8.
+/// When it cannot be read.
 pub fn small(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     decoded(raw(path)?)?.take(most).read_to_end(&mut bytes)?;
-    if bytes.len() > limit {
-        let what = format!("longer than the limit of {limit} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-    }
     Ok(bytes)
 }
 

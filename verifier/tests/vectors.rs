@@ -185,6 +185,7 @@ fn spec_example() {
     let digest = sha256(&[string.as_bytes()]);
     let body = format!("{{\"_sd\":[\"{}\"]}}", disclosure["digest"].as_str().unwrap());
     let body = payload_json(body.as_bytes()).unwrap();
-    assert_eq!(countersign_verify::disclosure::check(&body, &[]), Ok(1));
-    assert_eq!(countersign_verify::disclosure::check(&body, &[string]), Ok(0), "{digest}");
+    let check = countersign_verify::disclosure::check;
+    assert_eq!((check(&body, &[]).undisclosed, check(&body, &[]).fault), (1, None));
+    assert_eq!((check(&body, &[string]).undisclosed, check(&body, &[string]).fault), (0, None), "{digest}");
 }

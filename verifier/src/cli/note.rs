@@ -7,14 +7,14 @@ use std::path::Path;
 use countersign_verify::checkpoint::Checkpoint;
 use countersign_verify::escape::escaped;
 use countersign_verify::hash::{Hash, LeafHasher};
-use countersign_verify::note::{Signed, VKey, id_text};
-use countersign_verify::proof::TlogProof;
+use countersign_verify::note::{MAX_NOTE, NoteError, Signed, VKey, id_text};
+use countersign_verify::proof::{MAX_PROOF, TlogProof};
 use countersign_verify::report::Verdict;
 use countersign_verify::report_json::{Out, object};
 use countersign_verify::source;
 use countersign_verify::trust::Trust;
 
-use super::{MAX_NOTE, Outcome, Unusable, args, one_input, read_text, read_trust};
+use super::{Outcome, Unusable, args, one_input, read_small, read_trust};
 
 /// What was asked of a checkpoint, and the answer.
 struct Asked {
@@ -139,6 +139,14 @@ fn describe_json(checkpoint: &Checkpoint) -> Out {
     ])
 }
 
+/// Parses bytes that may be no text at all.
+fn parse<T>(bytes: &[u8], parse: impl FnOnce(&str) -> Result<T, NoteError>) -> Result<T, NoteError> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => parse(text),
+        Err(_) => Err(NoteError { expected: "UTF-8".to_owned(), found: "other bytes".to_owned() }),
+    }
+}
+
 fn not_of_the_form(what: &str, why: &str, json: bool) -> Outcome {
     let text = if json {
         object([("verdict", "failed".into()), ("detail", why.into())]).to_json() + "\n"
@@ -152,7 +160,7 @@ pub(super) fn checkpoint(args: &args::Checkpoint) -> Result<Outcome, Unusable> {
     one_input(&[Some(&args.file), args.trust.as_ref()])?;
     let keys = parse_keys(&args.key)?;
     let trust = read_trust(args.trust.as_ref())?;
-    let checkpoint = match Checkpoint::parse(&read_text(&args.file, MAX_NOTE)?) {
+    let checkpoint = match parse(&read_small(&args.file, MAX_NOTE)?, Checkpoint::parse) {
         Ok(checkpoint) => checkpoint,
         Err(error) => return Ok(not_of_the_form("a checkpoint", &error.to_string(), args.json)),
     };
@@ -204,7 +212,7 @@ pub(super) fn proof(args: &args::Proof) -> Result<Outcome, Unusable> {
     one_input(&[Some(&args.file), Some(&args.leaf), args.trust.as_ref()])?;
     let keys = parse_keys(&args.key)?;
     let trust = read_trust(args.trust.as_ref())?;
-    let proof = match TlogProof::parse(&read_text(&args.file, MAX_NOTE)?) {
+    let proof = match parse(&read_small(&args.file, MAX_PROOF)?, TlogProof::parse) {
         Ok(proof) => proof,
         Err(error) => return Ok(not_of_the_form("a tlog-proof", &error.to_string(), args.json)),
     };

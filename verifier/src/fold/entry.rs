@@ -1,11 +1,14 @@
 //! One entry against the state before it.
 
+use std::collections::HashSet;
+
 use super::{Before, Fold, Judged, Observer};
 use crate::act::{Act, MAX_CASE_PARTIES};
 use crate::authority::CaseRecord;
 use crate::capacity::Capacity;
 use crate::checks::{Code, Fault, Place};
 use crate::event::{Event, EventError, Occurred};
+use crate::fields::Malformed;
 use crate::hash::EventHash;
 use crate::judge::{Case, Corrected, Judged as Judgement};
 use crate::prepare::{Parsed, Verdict};
@@ -46,31 +49,65 @@ impl Fold<'_> {
                 self.checks.undecide(Code::Chain, place, why);
             }
         }
-        self.check_governance_pointer(place, entry);
-        self.check_clock(place, parsed);
+        if seq == 0 {
+            self.ledger_start(place, parsed.event_hash);
+        }
         match &parsed.event {
-            Ok(event) => self.event(place, seq, parsed, event, strings, observer),
-            Err(error) => {
-                self.signatures(place, parsed, &[]);
-                if let EventError::Malformed(fault) = error {
-                    self.malformed(place, fault);
-                }
-                let why = match error {
-                    EventError::Newer(what) => {
-                        let why = format!("{what} needs a newer version of this program");
-                        self.checks.undecide(Code::Format, place, why.as_str());
-                        self.newer.get_or_insert_with(|| what.clone());
-                        why
-                    }
-                    EventError::Malformed(_) => "the event could not be read".to_owned(),
-                };
-                if seq == 0 {
-                    self.ledger_start(place, parsed.event_hash, None);
-                }
-                self.unread(place, seq, Some(parsed.event_hash), &why);
-            }
+            Ok(event) => match self.misplaced(seq, event) {
+                None => self.event(place, seq, parsed, event, strings, observer),
+                Some(fault) => self.unread_event(place, seq, parsed, &EventError::Malformed(fault)),
+            },
+            Err(error) => self.unread_event(place, seq, parsed, error),
         }
         self.last_time = Some(entry.time);
+    }
+
+    /// An event that fails FORMAT, or that a newer version made, is judged no further (SPEC §13).
+    fn unread_event(&mut self, place: Place, seq: u64, parsed: &Parsed, error: &EventError) {
+        let why = match error {
+            EventError::Newer(what) => {
+                let why = format!("{what} needs a newer version of this program");
+                self.checks.undecide(Code::Format, place, why.as_str());
+                self.newer.get_or_insert_with(|| what.clone());
+                why
+            }
+            EventError::Malformed(fault) => {
+                self.malformed(place, fault);
+                "the event is not well formed".to_owned()
+            }
+        };
+        self.unread(place, seq, Some(parsed.event_hash), &why);
+    }
+
+    /// What makes a body malformed that only its place in the ledger shows (SPEC §6, §12).
+    fn misplaced(&self, seq: u64, event: &Event) -> Option<Malformed> {
+        let creates = matches!(event.act.as_deref(), Some(Act::LedgerCreated { .. }));
+        if creates != (seq == 0) {
+            let expected = if creates { "ledger.created at entry 0 only" } else { "ledger.created at entry 0" };
+            return Some(Malformed::new("/kind", expected, format!("{} at entry {seq}", event.kind)));
+        }
+        match event.act.as_deref()? {
+            Act::LogKeyRotated(key) => {
+                let origin = self.authority.origin.as_ref().filter(|origin| **origin != key.name)?;
+                let expected = format!("a verifier key named {origin}");
+                Some(Malformed::new("/body/log_key", expected, crate::escape::quoted(&key.name)))
+            }
+            Act::CaseInspectors(ids) => {
+                let count = self.parties_with_inspectors(event.case.as_deref()?, ids)?;
+                let expected = format!("at most {MAX_CASE_PARTIES} parties per case");
+                (count > MAX_CASE_PARTIES).then(|| Malformed::new("/body/inspector", expected, count.to_string()))
+            }
+            _ => None,
+        }
+    }
+
+    /// How many parties a case has once these are its inspectors.
+    fn parties_with_inspectors(&self, case: &str, inspectors: &[String]) -> Option<usize> {
+        let record = self.authority.case(case)?;
+        let staying = record.roles.iter().filter(|(role, _)| *role != Capacity::INSPECTOR);
+        let staying = staying.flat_map(|(_, ids)| ids).map(|id| self.authority.party(*id).id.as_str());
+        let all: HashSet<&str> = staying.chain(inspectors.iter().map(String::as_str)).collect();
+        Some(all.len())
     }
 
     fn event(
@@ -83,14 +120,15 @@ impl Fold<'_> {
         observer: Option<&mut (dyn Observer + '_)>,
     ) {
         let entry = &parsed.entry;
-        self.check_ledger(place, seq, parsed.event_hash, event);
+        self.check_ledger(place, seq, event);
+        self.check_governance_pointer(place, entry);
+        self.check_clock(place, parsed);
         let stream = self.streams.find(&self.salt, event.case.as_deref(), event.subject.as_str());
         self.check_stream(place, entry, event, &stream);
         self.check_pointers(place, entry, event, &stream);
         self.check_times(place, parsed, event);
-        self.check_log_key_name(place, event);
         let introduced = Introduced::by(event, &self.authority, &entry.signatures);
-        self.signatures(place, parsed, &introduced.keys);
+        self.signatures(place, parsed, &introduced);
         self.found_ledger(seq, event, parsed);
         let corrected = self.corrected(event, &stream);
         let resolved =
@@ -117,13 +155,10 @@ impl Fold<'_> {
         self.record(seq, parsed, event, &signing, &stream);
     }
 
-    fn check_ledger(&mut self, place: Place, seq: u64, hash: EventHash, event: &Event) {
-        if seq == 0 {
-            self.ledger_start(place, hash, Some(event));
-            return;
-        }
+    fn check_ledger(&mut self, place: Place, seq: u64, event: &Event) {
         let named = event.ledger.map(|hash| hash.to_string());
         match self.ledger {
+            _ if seq == 0 => {}
             Some(ledger) if event.ledger == Some(ledger) => {}
             Some(ledger) => {
                 let found = named.unwrap_or_else(|| "no ledger named".to_owned());
@@ -137,17 +172,11 @@ impl Fold<'_> {
         }
     }
 
-    fn ledger_start(&mut self, place: Place, hash: EventHash, event: Option<&Event>) {
+    fn ledger_start(&mut self, place: Place, hash: EventHash) {
         if let Some(ledger) = self.given.ledger
             && ledger != hash.0
         {
             let fault = Fault::new("the event hash of entry 0", ledger.to_string(), hash.to_string());
-            self.checks.fail(Code::Ledger, place, fault);
-        }
-        if let Some(event) = event
-            && !matches!(event.act.as_deref(), Some(Act::LedgerCreated { .. }))
-        {
-            let fault = Fault::new("entry 0", "ledger.created", event.kind.as_str());
             self.checks.fail(Code::Ledger, place, fault);
         }
         let named = self.header.as_ref().map(|header| header.ledger);
@@ -157,19 +186,6 @@ impl Fold<'_> {
         {
             let fault = Fault::new("the ledger that the bundle names", ledger.to_string(), named.to_string());
             self.checks.fail(Code::Ledger, Place::line(1), fault);
-        }
-    }
-
-    /// A rotated log key keeps the name that the ledger began with (SPEC §6).
-    fn check_log_key_name(&mut self, place: Place, event: &Event) {
-        if let Some(Act::LogKeyRotated(key)) = event.act.as_deref()
-            && let Some(origin) = &self.authority.origin
-            && key.name != *origin
-        {
-            let expected = format!("a verifier key named {origin}");
-            let found = crate::escape::quoted(&key.name);
-            let fault = Fault::new("/body/log_key", expected, found);
-            self.checks.fail(Code::Format, place, fault);
         }
     }
 
@@ -185,24 +201,15 @@ impl Fold<'_> {
         }
     }
 
-    fn signatures(&mut self, place: Place, parsed: &Parsed, introduced: &[crate::hash::KeyId]) {
+    /// A signature by a key that no entry so far introduced is a matter of KEY alone (SPEC §13).
+    fn signatures(&mut self, place: Place, parsed: &Parsed, introduced: &Introduced) {
         for (signature, verdict) in parsed.entry.signatures.iter().zip(&parsed.verdicts) {
             let id = signature.keyid;
-            let known = introduced.contains(&id) || self.authority.key_number(&id).is_some();
-            match verdict {
-                _ if !known => {
-                    let why = format!("no entry so far introduced key {id}");
-                    self.checks.undecide(Code::Signature, place, why);
-                }
-                Verdict::Valid => {}
-                Verdict::Invalid | Verdict::UnknownKey => {
-                    let fault = Fault::new(
-                        format!("the signature by key {id}"),
-                        "a valid signature over this event",
-                        "one that is not",
-                    );
-                    self.checks.fail(Code::Signature, place, fault);
-                }
+            let known = introduced.keys.contains(&id) || self.authority.key_number(&id).is_some();
+            if known && *verdict != Verdict::Valid {
+                let what = format!("the signature by key {id}");
+                let fault = Fault::new(what, "a valid signature over this event", "one that is not");
+                self.checks.fail(Code::Signature, place, fault);
             }
         }
     }
@@ -275,7 +282,6 @@ impl Fold<'_> {
         corrected: Corrected,
     ) {
         let binds = self.new_bindings(event);
-        self.check_case_size(place, event, binds.as_ref());
         let case = Case {
             authority: &self.authority,
             event,
@@ -309,23 +315,6 @@ impl Fold<'_> {
         Some(CaseRecord { roles })
     }
 
-    /// The limit on parties of a case, where new inspectors join those bound already (SPEC §12).
-    fn check_case_size(&mut self, place: Place, event: &Event, binds: Option<&CaseRecord>) {
-        let (Some(Act::CaseInspectors(_)), Some(binds)) = (event.act.as_deref(), binds) else {
-            return;
-        };
-        let Some(old) = event.case.as_deref().and_then(|c| self.authority.case(c)) else {
-            return;
-        };
-        let staying = old.roles.iter().filter(|(r, _)| *r != Capacity::INSPECTOR);
-        let all: std::collections::HashSet<_> = staying.chain(&binds.roles).flat_map(|(_, ids)| ids).collect();
-        if all.len() > MAX_CASE_PARTIES {
-            let expected = format!("at most {MAX_CASE_PARTIES} parties per case");
-            let fault = Fault::new("/body/inspector", expected, all.len().to_string());
-            self.checks.fail(Code::Format, place, fault);
-        }
-    }
-
     fn match_evidence(&mut self, place: Place, event: &Event) {
         for item in &event.evidence {
             for (at, file) in self.given.evidence.iter().enumerate() {
@@ -344,14 +333,15 @@ impl Fold<'_> {
     /// Lets the event take effect and keeps what later entries ask for.
     fn record(&mut self, seq: u64, parsed: &Parsed, event: &Event, signing: &Signing, stream: &Stream) {
         if let Some(act) = reread_act(event, parsed) {
-            let officers = match &act {
-                Act::KeyAdded { party, .. } => {
-                    self.authority.party_number(party).map_or(0, |party| signing.keys_of(party))
-                }
+            let weight = match &act {
+                Act::KeyAdded { party, .. } => self
+                    .authority
+                    .party_number(party)
+                    .map_or(0, |party| signing.weight_given_by(party, &self.authority)),
                 _ => 0,
             };
             let case = event.case.as_deref();
-            self.authority.apply(act, case, seq, signing.quorum, officers);
+            self.authority.apply(act, case, seq, signing.quorum, weight);
         }
         let Some(ordinal) = self.ordinals.ordinal(seq) else {
             return;

@@ -88,7 +88,7 @@ impl Fold<'_> {
             return;
         };
         let checkpoint = &header.checkpoint;
-        let place = Place::line(1);
+        let place = Place::default();
         if let Some(fault) = self.log_fault(checkpoint) {
             self.checks.fail(Code::Checkpoint, place, fault);
             return;
@@ -135,7 +135,7 @@ impl Fold<'_> {
             self.checks.not_applicable(Code::Witness, "the trust file asks for no witness");
             return;
         }
-        let place = Place::line(1);
+        let place = Place::default();
         let Some(witnessed) = &self.witnessed else {
             let why = "the bundle has no readable checkpoint";
             self.checks.undecide(Code::Witness, place, why);

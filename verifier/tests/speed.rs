@@ -1,0 +1,87 @@
+//! How fast a bundle is verified beside plain `verify_strict`, and in how much memory. Not part of the usual run:
+//! `cargo test --release -p countersign-verify --test speed -- --ignored --nocapture`.
+#![allow(clippy::unwrap_used)]
+
+mod forge;
+
+use std::time::Instant;
+
+use countersign_verify::report::Verdict;
+use ed25519_dalek::{Signature, Signer, Verifier};
+use forge::*;
+use rayon::prelude::*;
+use serde_json::json;
+
+/// The largest resident size so far, in bytes, where the system tells.
+fn peak() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<usize>().ok()).unwrap_or(0) * 1024
+}
+
+/// Processor time of this process so far, in seconds: what a busy machine does not distort.
+fn processor() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at).and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+fn ledger(entries: usize) -> Forge {
+    let mut f = Forge::usual();
+    let lines: Vec<_> = (0..2)
+        .map(|n| json!({"line": n, "nomenclature": "RIFLE,5.56 MILLIMETER", "quantity": "1", "unit": "EA", "nsn": "1005-00-073-9421"}))
+        .collect();
+    while f.lines.len() + 2 <= entries {
+        let subject = format!("consignment/{}", f.lines.len());
+        let body = json!({"document_number": "W1A2B360000001", "lines": lines});
+        f.add("transfer.dispatched", &subject, Some("dd.c1"), "dd", body.clone(), &["dd0"]);
+        f.add("transfer.received", &subject, Some("dd.c1"), "rr", body, &["rr0"]);
+    }
+    f
+}
+
+#[test]
+#[ignore = "takes a minute and measures the machine"]
+fn beside_plain_verification() {
+    let entries: usize = std::env::var("ENTRIES").ok().and_then(|n| n.parse().ok()).unwrap_or(60_000);
+    let f = ledger(entries);
+    let path = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(path.path(), f.bundle()).unwrap();
+    let given = f.given();
+    drop(f);
+    let signing = key("dd0");
+    let message = vec![7; 900];
+    let signature = Signature::from_bytes(&signing.sign(&message).to_bytes());
+    let public = signing.verifying_key();
+    assert!(public.verify(&message, &signature).is_ok());
+    let measure = |work: &mut dyn FnMut() -> f64| {
+        let (wall, processor_before) = (Instant::now(), processor());
+        let count = work();
+        (count / wall.elapsed().as_secs_f64(), (processor() - processor_before) / count * 1e6)
+    };
+    let mut plain = || {
+        (0..30_000).into_par_iter().for_each(|_| assert!(public.verify_strict(&message, &signature).is_ok()));
+        30_000.0
+    };
+    measure(&mut plain);
+    let before = peak();
+    let mut verdict = None;
+    let bundle = measure(&mut || {
+        let file = std::io::BufReader::with_capacity(1 << 18, std::fs::File::open(path.path()).unwrap());
+        let (report, _) = countersign_verify::verify::verify_bundle(file, &given, None);
+        verdict = Some(report.verdict());
+        report.shown as f64
+    });
+    assert_eq!(verdict, Some(Verdict::Verified));
+    println!("peak grew by {} bytes", peak() - before);
+    let plain = measure(&mut plain);
+    println!("bundle: {:.0}/s, {:.1} µs of processor an entry (one signature each)", bundle.0, bundle.1);
+    println!("verify_strict: {:.0}/s, {:.1} µs of processor each", plain.0, plain.1);
+    println!("ratio: {:.2} by the clock, {:.2} by processor time", bundle.0 / plain.0, plain.1 / bundle.1);
+    println!("bundle at {} for the program itself", path.path().display());
+    if std::env::var("KEEP").is_ok() {
+        println!("--ledger {}", given.ledger.unwrap());
+        path.keep().unwrap();
+    }
+}
