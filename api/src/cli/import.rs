@@ -1,0 +1,256 @@
+//! `countersign import`: rows of a CSV or NDJSON file to signed events.
+//!
+//! A map file says how (`map.rs`). Every row ends in one of three ways: recorded, recorded before, or quarantined with
+//! its reason; warnings say what was changed on the way. The id of each event is derived from the row's own key
+//! (`derive.rs`), so importing a file again, from any machine, records nothing twice.
+//!
+//! Exit status: 0 every row is recorded · 3 some rows are quarantined · 2 the file, the map or the server cannot be
+//! read or reached · 1 the server refuses everything.
+
+mod date;
+pub(crate) mod derive;
+mod draft;
+mod eval;
+mod fault;
+mod group;
+mod input;
+mod json_row;
+mod map;
+mod number;
+mod pipeline;
+mod place;
+mod read;
+mod settle;
+mod shape;
+mod source;
+mod table;
+mod template;
+mod value;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use countersign_ledger::hash::LedgerId;
+use countersign_ledger::id::{Author, PartyId};
+use countersign_ledger::keys::SigningKey;
+use serde::Serialize;
+
+use super::Context;
+use super::submit::count;
+use crate::escape::escaped;
+use crate::failure::{Exit, Failure};
+use crate::output::Report;
+use draft::Drafter;
+use group::Groups;
+use input::Format;
+use map::Map;
+use pipeline::Destination;
+use read::Rows;
+use settle::{Counts, Ledgerbook};
+
+/// Arguments of `countersign import`.
+#[derive(Debug, Args)]
+#[command(after_help = "`countersign import --help` explains the map file", after_long_help = HELP)]
+pub struct ImportArgs {
+    /// CSV or NDJSON, gzipped or not; `-` is stdin
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// How rows become events
+    #[arg(long, value_name = "MAP.toml")]
+    map: PathBuf,
+    /// Check everything, sign and send nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Write what became of each row to this CSV file
+    #[arg(long, value_name = "CSV")]
+    results: Option<PathBuf>,
+    /// Write the rows that are not recorded to this file, to be mended and imported again
+    #[arg(long, value_name = "CSV")]
+    quarantine: Option<PathBuf>,
+    /// Keep the receipts in this folder
+    #[arg(long, value_name = "DIR")]
+    receipts: Option<PathBuf>,
+    /// The party that makes the statements, instead of the map's; without either, the holder of the key
+    #[arg(long, value_name = "PARTY", env = "COUNTERSIGN_PARTY")]
+    author: Option<PartyId>,
+}
+
+const HELP: &str = r#"EXAMPLE
+  countersign import shipments.csv.gz --map shipments.toml --key donor.pem --quarantine mend.csv --results results.csv
+
+  shipments.toml:
+    kind = "transfer.dispatched"
+    key = "{Number}"                        # the row's own key: importing it again records nothing twice
+    subject = "consignment/{Number|id}"
+    case = "{Country|lookup:cases}"
+    group_by = ["Number"]                   # rows that make one event together; without it each row is one
+    occurred = { date = "{Shipped|date}" }  # or at, or from and to; and unknown = "why", where they are empty
+
+    [input]                                 # all optional
+    delimiter = ";"                         # or "tab"
+    decimal = ","
+    thousands = "."
+    dates = ["%d.%m.%Y"]                    # strptime, or "excel"
+    encoding = "windows-1251"
+    empty = ["N/A"]
+    trim = "warn"                           # of space around values: "silent", "warn" or "off"
+    # also: format, offset, skip, columns
+
+    [units]
+    "шт" = "EA"
+
+    [tables.cases]                          # or file = "cases.csv", key = "Country", value = "case"
+    values = { XA = "us-dsca.xa-b-uaa" }
+
+    [body]                                  # as the kind has it: countersign event kinds transfer.dispatched
+    document_number = "{Number}"
+    [body.lines]                            # an array: one element for each value of `each` among the rows
+    each = "{NSN}"
+    [body.lines.of]
+    line = "{_n}"
+    nomenclature = "{Name|cut:200}"
+    quantity = "{_rows}"
+    unit = "EA"
+    nsn = "{NSN|nsn}"
+    [body.lines.of.serials]
+    each = "{_row}"
+    of = "{Serial}"
+
+TEMPLATES
+  {Column}  {A+B} two columns joined  {`odd | name`}  {{ and }} the signs themselves
+  filters: lower upper id number int bool date time unit nsn local_stock_number lookup:TABLE default:TEXT
+           cut:BYTES pad:N list:SEPARATOR, and over the rows of one event or line: sum first join:SEPARATOR
+  {_n} number of the element  {_rows} number of its rows  {_row} row number (in `each`)
+  {_content} hash of the row, {_nth} how many rows of that content there were: for keys of files that have none
+  `nsn` and `local_stock_number` give the number where it is of that sort, and nothing otherwise
+  a member whose columns are empty is left out
+  after = "stream" (default "start"): events follow what the ledger has on the subject
+
+EXIT STATUS
+  0 every row is recorded   3 some rows are quarantined   2 usage or i/o   1 the server refuses everything"#;
+
+/// Runs `countersign import`.
+///
+/// # Errors
+/// When the file or the map cannot be used, the server cannot be reached, or it refuses every row.
+pub fn run(args: ImportArgs, context: &Context) -> Result<Exit, Failure> {
+    let began = Instant::now();
+    let map = Map::read(&args.map)
+        .map_err(|e| Failure::usage(e).hint("`countersign import --help` explains the map file"))?;
+    let file = |e: &io::Error| Failure::file(&args.file, "read", e);
+    let source = source::open(&args.file, map.input.encoding).map_err(|e| file(&e))?;
+    let (read, size) = (source.read.clone(), source.size);
+    let format = map.input.format.unwrap_or_else(|| format_of(&args.file));
+    let rows = Rows::new(source, &map, format).map_err(|e| Failure::usage(e).within(args.file.display()))?;
+    let keys = if args.dry_run { context.keys()? } else { context.some_keys()? };
+    let drafter = drafter(&args, map, context, &keys)?;
+    let mut book = Ledgerbook::open(args.results.clone(), args.quarantine.clone(), rows.layout().clone())?;
+    if let Some(folder) = args.receipts.as_ref().filter(|_| !args.dry_run) {
+        std::fs::create_dir_all(folder).map_err(|e| Failure::file(folder, "make", &e))?;
+    }
+    let bar = context.out().byte_progress(size, if args.dry_run { "checking" } else { "importing" });
+    let progress = || bar.set_position(read.count());
+    let groups = Groups::new(rows, drafter.map.group_by.clone());
+    let result = if args.dry_run {
+        pipeline::run(groups, &drafter, None, &mut book, &progress)
+    } else {
+        let client = context.client()?;
+        let began = client.checkpoint()?.checkpoint().size;
+        let destination = Destination { client: &client, keys: &keys, began, receipts: args.receipts.as_deref() };
+        pipeline::run(groups, &drafter, Some(&destination), &mut book, &progress)
+    };
+    bar.finish_and_clear();
+    let quarantine = book.quarantine_file().map(Path::to_owned);
+    let seconds = began.elapsed().as_secs_f64();
+    let report = ImportReport {
+        dry_run: args.dry_run,
+        rows_per_second: whole(book.counts.rows, seconds),
+        milliseconds: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        counts: std::mem::take(&mut book.counts),
+        results: args.results,
+        quarantine,
+    };
+    // What is settled is told even where the rest failed.
+    context.out().emit(&report)?;
+    result?;
+    Ok(if report.counts.quarantined > 0 { Exit::Partly } else { Exit::Done })
+}
+
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a rate, for people
+fn whole(rows: u64, seconds: f64) -> u64 {
+    if seconds > 0.0 { (rows as f64 / seconds) as u64 } else { 0 }
+}
+
+fn format_of(file: &Path) -> Format {
+    let name = file.to_string_lossy().to_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    if name.ends_with(".ndjson") || name.ends_with(".jsonl") { Format::Ndjson } else { Format::Csv }
+}
+
+/// Finds the ledger and the author. A dry run needs neither the server nor a key: ids are not shown then.
+fn drafter(args: &ImportArgs, map: Map, context: &Context, keys: &[SigningKey]) -> Result<Drafter, Failure> {
+    let named = args.author.clone().or_else(|| map.author.clone());
+    if args.dry_run {
+        let ledger = context.global().ledger.unwrap_or(LedgerId::from_bytes([0; 32]));
+        let nobody = || "nobody".parse().map_err(Failure::usage);
+        let author = named.map_or_else(nobody, Ok)?;
+        return Ok(Drafter { map, ledger, author });
+    }
+    let named = named.map(Author::Party);
+    match context.author(named.as_ref(), keys)? {
+        Author::Party(author) => Ok(Drafter { map, ledger: context.ledger_id()?, author }),
+        Author::Governance => Err(Failure::usage("the key is governance's, and imports are statements of a party")
+            .hint("give --author PARTY and that party's --key")),
+    }
+}
+
+/// What an import did.
+#[derive(Debug, Serialize)]
+struct ImportReport {
+    dry_run: bool,
+    #[serde(flatten)]
+    counts: Counts,
+    rows_per_second: u64,
+    milliseconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quarantine: Option<PathBuf>,
+}
+
+impl Report for ImportReport {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        let counts = &self.counts;
+        let rows = |n: u64, what: &str| format!("{} {what}", count(usize::try_from(n).unwrap_or(usize::MAX), "row"));
+        if self.dry_run {
+            writeln!(out, "{} valid, nothing was signed or sent", rows(counts.valid, "would be recorded: they are"))?;
+        } else {
+            let events = count(usize::try_from(counts.events_appended).unwrap_or(usize::MAX), "event");
+            writeln!(out, "{} as {events}, {} recorded before", rows(counts.appended, "appended"), counts.already)?;
+        }
+        writeln!(out, "{}, {} quarantined", rows(counts.warned, "warned of"), counts.quarantined)?;
+        for (sort, n) in &counts.warnings {
+            writeln!(out, "  warning: {sort} in {}", count(usize::try_from(*n).unwrap_or(usize::MAX), "row"))?;
+        }
+        for row in &counts.quarantined_rows {
+            let key = if row.key.is_empty() { String::new() } else { format!(" ({})", escaped(&row.key)) };
+            let field = if row.field.is_empty() { String::new() } else { format!("{}: ", escaped(&row.field)) };
+            writeln!(out, "  quarantined: row {}{key}: {field}{}", row.row, escaped(&row.reason))?;
+        }
+        let unnamed = counts.quarantined.saturating_sub(counts.quarantined_rows.len() as u64);
+        if unnamed > 0 {
+            writeln!(out, "  and {unnamed} more")?;
+        }
+        if let Some(path) = &self.quarantine {
+            writeln!(out, "mend {} and import it with the same map", path.display())?;
+        } else if counts.quarantined > 0 {
+            writeln!(out, "--quarantine FILE keeps such rows, to be mended and imported again")?;
+        }
+        if let Some(path) = &self.results {
+            writeln!(out, "results {}", path.display())?;
+        }
+        Ok(())
+    }
+}
