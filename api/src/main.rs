@@ -1,2 +1,5 @@
-//! placeholder
-fn main() {}
+//! The binary `countersign`: see `countersign --help`.
+
+fn main() -> std::process::ExitCode {
+    countersign::cli::main()
+}

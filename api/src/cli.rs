@@ -1,0 +1,217 @@
+//! The command line: one file a command.
+//!
+//! Results go to stdout, everything else to stderr; a failure is one `error:` line, perhaps a `hint:`, and an exit
+//! status ([`crate::failure`]). Every command takes `--json`, and says the same then as one JSON object a line.
+
+pub mod case;
+pub mod completions;
+pub mod context;
+#[cfg(feature = "server")]
+pub mod demo;
+pub mod event;
+pub mod export;
+pub mod import;
+#[cfg(feature = "server")]
+pub mod init;
+pub mod key;
+pub mod party;
+pub mod receive;
+#[cfg(feature = "server")]
+pub mod serve;
+pub mod status;
+pub mod submit;
+pub mod view;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use context::{Context, GlobalArgs};
+
+use crate::failure::{EXIT_CODES, Exit, Failure};
+
+/// A tamper-evident ledger for security assistance: every transfer, check and diversion report is signed by the parties
+/// it concerns and can be verified offline.
+#[derive(Debug, Parser)]
+#[command(
+    name = "countersign",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "`countersign help COMMAND` explains a command, `countersign help exit-codes` the exit codes",
+    after_long_help = "\
+EXAMPLE
+  countersign key new officer.pem
+  countersign --server https://ledger.example.org status
+  countersign event sign receipt.event.json --key officer.pem
+
+`countersign help COMMAND` explains a command, `countersign help exit-codes` the exit codes"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Begin a ledger: its key, its policy, its governance
+    #[cfg(feature = "server")]
+    Init(init::InitArgs),
+    /// Run the server of a ledger
+    #[cfg(feature = "server")]
+    Serve(serve::ServeArgs),
+    /// Make, show, add, retire and revoke keys
+    Key(key::KeyArgs),
+    /// Enrol, amend, succeed and show parties
+    Party(party::PartyArgs),
+    /// Open, amend, close and show cases
+    Case(case::CaseArgs),
+    /// Draft, sign, submit and show events
+    Event(event::EventArgs),
+    /// Record the rows of a CSV or NDJSON file as signed events
+    Import(Box<import::ImportArgs>),
+    /// Receive what was dispatched: all as sent, or by scanned serials
+    Receive(Box<receive::ReceiveArgs>),
+    /// Write the whole ledger to a bundle file, for the verifier
+    Export(export::ExportArgs),
+    /// Say which ledger this is and how it stands
+    Status(status::StatusArgs),
+    /// Play the whole story with a real server and three parties
+    #[cfg(feature = "server")]
+    Demo(demo::DemoArgs),
+    /// Write completions for a shell
+    Completions(completions::CompletionsArgs),
+    /// What the exit statuses mean
+    #[command(hide = true, long_about = EXIT_CODES)]
+    ExitCodes,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return report_usage(&error),
+    };
+    let json = cli.global.json;
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if !failure.quiet {
+                // nobody listens to stderr: the status says it
+                let _ = writeln!(std::io::stderr(), "{}", failure.render(json));
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit, Failure> {
+    let context = Context::new(cli.global);
+    match cli.command {
+        #[cfg(feature = "server")]
+        Command::Init(args) => init::run(args, &context),
+        #[cfg(feature = "server")]
+        Command::Serve(args) => serve::run(args, &context),
+        Command::Key(args) => key::run(args, &context),
+        Command::Party(args) => party::run(args, &context),
+        Command::Case(args) => case::run(args, &context),
+        Command::Event(args) => event::run(args, &context),
+        Command::Import(args) => import::run(*args, &context),
+        Command::Receive(args) => receive::run(*args, &context),
+        Command::Export(args) => export::run(args, &context),
+        Command::Status(args) => status::run(args, &context),
+        #[cfg(feature = "server")]
+        Command::Demo(args) => demo::run(args, &context),
+        Command::Completions(args) => completions::run(args, &context),
+        Command::ExitCodes => {
+            context.out().raw(EXIT_CODES.as_bytes())?;
+            context.out().raw(b"\n")?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Prints help and version to stdout, and mistakes as every other error.
+fn report_usage(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        // a reader that went away is no failure
+        let _ = error.print();
+        return Exit::Done.into();
+    }
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    if json {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let failure = Failure::usage(first.strip_prefix("error: ").unwrap_or(first)).hint("see --help");
+        let _ = writeln!(std::io::stderr(), "{}", failure.render(true));
+    } else {
+        let _ = error.print();
+    }
+    Exit::Usage.into()
+}
+
+/// Makes a table without lines.
+fn table<const N: usize>(header: [&str; N]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(header);
+    table
+}
+
+/// Returns the command line's definition, for completions and documents.
+#[must_use]
+pub fn definition() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    /// A release build does not notice when a command's argument hides a global one.
+    #[test]
+    fn no_argument_hides_a_global_one() {
+        fn walk(command: &clap::Command, globals: &[String]) {
+            for sub in command.get_subcommands() {
+                for argument in sub.get_arguments().map(|argument| argument.get_id().to_string()) {
+                    assert!(!globals.contains(&argument), "{} of {}", argument, sub.get_name());
+                }
+                walk(sub, globals);
+            }
+        }
+        let definition = definition();
+        let globals: Vec<String> =
+            definition.get_arguments().filter(|a| a.is_global_set()).map(|a| a.get_id().to_string()).collect();
+        assert!(globals.len() >= 8, "{globals:?}");
+        walk(&definition, &globals);
+    }
+
+    /// Every command explains itself with an example.
+    #[test]
+    fn every_command_has_an_example() {
+        fn walk(command: &clap::Command, path: &str, missing: &mut Vec<String>) {
+            for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+                let path = format!("{path} {}", sub.get_name());
+                let help = sub.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+                if !help.contains("EXAMPLE\n") && !sub.has_subcommands() {
+                    missing.push(path.clone());
+                }
+                walk(sub, &path, missing);
+            }
+        }
+        let mut missing = Vec::new();
+        walk(&definition(), "countersign", &mut missing);
+        assert_eq!(missing, Vec::<String>::new());
+    }
+}

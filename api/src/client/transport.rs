@@ -1,0 +1,363 @@
+//! HTTP with patience: requests that may be repeated are repeated, with growing pauses, as long as it makes sense.
+//!
+//! Every request of this API may be repeated: reading changes nothing, and an event that was recorded already gets its
+//! receipt again. A broken connection and `503` with `Retry-After` are therefore waited out; a refusal is not.
+
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+use ureq::http::{Response, header};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body};
+
+use super::error::ClientError;
+use crate::problem::{MEDIA_TYPE as PROBLEM, Problem};
+
+/// The largest answer that is read whole.
+const MAX_ANSWER: u64 = 8 * 1024 * 1024;
+/// The first pause between two tries.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest `Retry-After` that is honoured.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// How long failed requests are repeated.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How many tries without an answer.
+    pub tries: u32,
+    /// How long, at most, in all.
+    pub within: Duration,
+}
+
+impl Patience {
+    /// For one request that a person waits for.
+    pub const SHORT: Self = Self { tries: 5, within: Duration::from_secs(60) };
+    /// For a batch: a link that breaks every half minute comes back.
+    pub const LONG: Self = Self { tries: u32::MAX, within: Duration::from_secs(180) };
+}
+
+/// Where the server is and how to reach it.
+#[derive(Clone)]
+pub struct Settings {
+    /// The server's address: `http://…` or `https://…`, with nothing after the host but perhaps a path.
+    pub server: String,
+    /// A PEM file of certificates to trust instead of the usual ones.
+    pub ca_cert: Option<PathBuf>,
+    /// How long one request may stand still.
+    pub timeout: Duration,
+    /// Is told when the client waits before it tries again.
+    pub on_wait: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("server", &self.server).field("ca_cert", &self.ca_cert).finish_non_exhaustive()
+    }
+}
+
+/// Sends requests to one server.
+#[derive(Debug, Clone)]
+pub(super) struct Transport {
+    agent: Agent,
+    settings: Settings,
+}
+
+/// A try that failed, and whether another one makes sense.
+enum Failed {
+    Again { error: ClientError, after: Option<Duration> },
+    ForGood(ClientError),
+}
+
+impl Transport {
+    /// Makes one; sends nothing yet.
+    ///
+    /// # Errors
+    /// When the address or the certificate file is not of its form.
+    pub(super) fn new(mut settings: Settings) -> Result<Self, ClientError> {
+        settings.server.truncate(settings.server.trim_end_matches('/').len());
+        check_address(&settings.server)?;
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .user_agent(concat!("countersign/", env!("CARGO_PKG_VERSION")))
+            .timeout_resolve(Some(settings.timeout))
+            .timeout_connect(Some(settings.timeout))
+            .timeout_per_read(Some(settings.timeout))
+            .timeout_per_write(Some(settings.timeout));
+        if let Some(path) = &settings.ca_cert {
+            let roots = RootCerts::new_with_certs(&read_certificates(path)?);
+            config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
+        }
+        Ok(Self { agent: Agent::new_with_config(config.build()), settings })
+    }
+
+    /// Returns the server's address.
+    #[must_use]
+    pub(super) fn server(&self) -> &str {
+        &self.settings.server
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.settings.server)
+    }
+
+    /// Gets a JSON answer.
+    ///
+    /// # Errors
+    /// When there is none, the server refuses, or it is not of its form.
+    pub(super) fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let bytes = self.bytes(path, "application/json")?;
+        serde_json::from_slice(&bytes).map_err(|e| answer_error("GET", path, &e))
+    }
+
+    /// Gets a text answer.
+    ///
+    /// # Errors
+    /// When there is none, the server refuses, or it is not UTF-8.
+    pub(super) fn text(&self, path: &str) -> Result<String, ClientError> {
+        String::from_utf8(self.bytes(path, "text/plain")?).map_err(|e| answer_error("GET", path, &e))
+    }
+
+    /// Gets an answer, or `None` when the server says that there is no such thing.
+    ///
+    /// # Errors
+    /// When there is no answer or the server refuses for another reason.
+    pub(super) fn found<T>(result: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(ClientError::Refused(problem)) if problem.status == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn bytes(&self, path: &str, accept: &str) -> Result<Vec<u8>, ClientError> {
+        self.patiently(Patience::SHORT, || {
+            let answer = self.agent.get(self.url(path)).header(header::ACCEPT, accept).call();
+            let mut answer = self.accepted("GET", path, answer)?;
+            self.whole(answer.body_mut())
+        })
+    }
+
+    /// Posts a body and gets the status and the JSON answer.
+    ///
+    /// # Errors
+    /// As [`Transport::json`].
+    pub(super) fn post<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<(u16, T), ClientError> {
+        let (status, bytes) = self.patiently(Patience::SHORT, || {
+            let answer = self.agent.post(self.url(path)).content_type("application/json").send(body);
+            let mut answer = self.accepted("POST", path, answer)?;
+            Ok((answer.status().as_u16(), self.whole(answer.body_mut())?))
+        })?;
+        Ok((status, serde_json::from_slice(&bytes).map_err(|e| answer_error("POST", path, &e))?))
+    }
+
+    /// Posts a body once and returns the answer as it comes in. The caller decides about another try.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is no success.
+    pub(super) fn post_streaming(
+        &self,
+        path: &str,
+        media: &str,
+        body: &[u8],
+    ) -> Result<impl Read + use<>, ClientError> {
+        let answer = self.agent.post(self.url(path)).content_type(media).send(body);
+        match self.accepted("POST", path, answer) {
+            Ok(answer) => Ok(answer.into_body().into_with_config().limit(u64::MAX).reader()),
+            Err(Failed::Again { error, .. } | Failed::ForGood(error)) => Err(error),
+        }
+    }
+
+    /// Gets a long answer as a reader, with its length if the server says it.
+    ///
+    /// # Errors
+    /// When there is no answer or the server refuses.
+    pub(super) fn stream(&self, path: &str) -> Result<(Option<u64>, impl Read + use<>), ClientError> {
+        let answer =
+            self.patiently(Patience::SHORT, || self.accepted("GET", path, self.agent.get(self.url(path)).call()))?;
+        let body = answer.into_body();
+        Ok((body.content_length(), body.into_with_config().limit(u64::MAX).reader()))
+    }
+
+    fn whole(&self, body: &mut Body) -> Result<Vec<u8>, Failed> {
+        body.with_config().limit(MAX_ANSWER).read_to_vec().map_err(|e| self.broken(&e))
+    }
+
+    /// Sorts an answer: a success, a refusal, or a reason to try again.
+    fn accepted(
+        &self,
+        method: &str,
+        path: &str,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, Failed> {
+        let mut answer = answer.map_err(|e| self.broken(&e))?;
+        let status = answer.status().as_u16();
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let after = answer.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
+        let after = after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
+        let media = answer.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let is_problem = media.split(';').next().is_some_and(|media| media.trim() == PROBLEM);
+        let bytes = self.whole(answer.body_mut())?;
+        let problem = is_problem.then(|| serde_json::from_slice::<Problem>(&bytes).ok()).flatten();
+        let error = match problem {
+            Some(problem) => ClientError::Refused(Box::new(problem)),
+            None => answer_error(method, path, &format_args!("http status {status}")),
+        };
+        // 500 is not repeated: the same request will meet the same fault
+        if matches!(status, 408 | 429 | 502 | 503 | 504) {
+            return Err(Failed::Again { error, after });
+        }
+        Err(Failed::ForGood(error))
+    }
+
+    fn broken(&self, error: &ureq::Error) -> Failed {
+        let reason = match error {
+            ureq::Error::Io(e) => crate::failure::plain_io(e),
+            ureq::Error::HostNotFound => "no such host".to_owned(),
+            ureq::Error::ConnectionFailed => "the connection failed".to_owned(),
+            ureq::Error::Timeout(what) => format!("timeout ({what})"),
+            other => other.to_string(),
+        };
+        let unreachable = ClientError::Unreachable { server: self.settings.server.clone(), reason };
+        match error {
+            ureq::Error::BodyExceedsLimit(limit) => Failed::ForGood(ClientError::Answer {
+                request: "a request".to_owned(),
+                reason: format!("longer than {limit} bytes"),
+            }),
+            ureq::Error::BadUri(_) | ureq::Error::HostNotFound | ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
+                Failed::ForGood(unreachable)
+            }
+            _ => Failed::Again { error: unreachable, after: None },
+        }
+    }
+
+    fn patiently<T>(
+        &self,
+        patience: Patience,
+        mut attempt: impl FnMut() -> Result<T, Failed>,
+    ) -> Result<T, ClientError> {
+        let mut waiter = Waiter::new(patience);
+        loop {
+            match attempt() {
+                Ok(value) => return Ok(value),
+                Err(Failed::ForGood(error)) => return Err(error),
+                Err(Failed::Again { error, after }) => {
+                    let Some(pause) = waiter.next_pause(after) else { return Err(error) };
+                    self.wait(pause, &error);
+                }
+            }
+        }
+    }
+
+    /// Says that it waits, and waits.
+    pub(super) fn wait(&self, pause: Duration, error: &ClientError) {
+        if let Some(on_wait) = self.settings.on_wait.as_ref().filter(|_| pause >= Duration::from_millis(800)) {
+            on_wait(&format!("{error}; trying again in {:.0} s", pause.as_secs_f64().max(1.0)));
+        }
+        std::thread::sleep(pause);
+    }
+}
+
+/// Counts tries and says how long to pause before the next one.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    patience: Patience,
+    since: Instant,
+    tries: u32,
+}
+
+impl Waiter {
+    pub(super) fn new(patience: Patience) -> Self {
+        Self { patience, since: Instant::now(), tries: 0 }
+    }
+
+    /// Forgets earlier failures: there was progress.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.patience);
+    }
+
+    /// Returns how long to pause, or `None` when it is time to give up.
+    pub(super) fn next_pause(&mut self, after: Option<Duration>) -> Option<Duration> {
+        self.tries = self.tries.saturating_add(1);
+        if self.tries >= self.patience.tries || self.since.elapsed() >= self.patience.within {
+            return None;
+        }
+        let doubled = FIRST_PAUSE.saturating_mul(1u32 << (self.tries - 1).min(10)).min(LONGEST_PAUSE);
+        Some(after.unwrap_or(doubled).max(jittered(doubled)))
+    }
+}
+
+/// Shortens a pause by up to a quarter, so that many clients do not come back at once.
+fn jittered(pause: Duration) -> Duration {
+    let random = uuid::Uuid::now_v7().as_bytes()[15];
+    pause.mul_f64(1.0 - f64::from(random) / 1024.0)
+}
+
+pub(super) fn answer_error(method: &str, path: &str, reason: &dyn fmt::Display) -> ClientError {
+    ClientError::Answer { request: format!("{method} {path}"), reason: reason.to_string() }
+}
+
+fn check_address(server: &str) -> Result<(), ClientError> {
+    let wrong = |reason: &str| ClientError::Setting { what: format!("--server {server}: {reason}") };
+    let rest = server.strip_prefix("http://").or_else(|| server.strip_prefix("https://"));
+    let rest = rest.ok_or_else(|| wrong("expected an address that begins with http:// or https://"))?;
+    if rest.is_empty() || rest.starts_with('/') {
+        return Err(wrong("expected a host after http:// or https://"));
+    }
+    if rest.contains(['?', '#', '@']) || rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(wrong("expected only a host, a port and a path"));
+    }
+    Ok(())
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ClientError> {
+    let wrong =
+        |what: &dyn fmt::Display| ClientError::Setting { what: format!("--ca-cert {}: {what}", path.display()) };
+    let pem = std::fs::read(path).map_err(|e| wrong(&crate::failure::plain_io(&e)))?;
+    let mut certificates = Vec::new();
+    for item in parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|e| wrong(&e))? {
+            certificates.push(certificate);
+        }
+    }
+    if certificates.is_empty() {
+        return Err(wrong(&"no certificate in pem"));
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_checked() {
+        for good in ["http://127.0.0.1:8080", "https://ledger.example.org/countersign"] {
+            assert!(check_address(good).is_ok(), "{good}");
+        }
+        for bad in ["", "127.0.0.1:8080", "ftp://x", "http://", "http:///x", "http://a b", "http://u@h", "http://h?x"] {
+            assert!(check_address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_and_end() {
+        let mut waiter = Waiter::new(Patience { tries: 4, within: Duration::from_secs(60) });
+        let pauses: Vec<_> = std::iter::from_fn(|| waiter.next_pause(None)).collect();
+        assert_eq!(pauses.len(), 3);
+        assert!(pauses.windows(2).all(|pair| pair[0] < pair[1]), "{pauses:?}");
+        let mut waiter = Waiter::new(Patience::LONG);
+        assert!(waiter.next_pause(Some(Duration::from_secs(7))).is_some_and(|pause| pause >= Duration::from_secs(7)));
+        for _ in 0..100 {
+            assert!(waiter.next_pause(None).is_some_and(|pause| pause <= LONGEST_PAUSE));
+        }
+    }
+}
