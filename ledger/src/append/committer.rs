@@ -149,9 +149,21 @@ impl Fatal {
     }
 }
 
+/// Tells that the ledger has failed, should the committer panic: nothing may look as if it went on.
+struct Watch(Arc<Shared>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0.state() = LedgerState::Failed("the committer panicked".to_owned());
+        }
+    }
+}
+
 impl Committer {
     /// Works until the queue is closed or a write fails.
     pub(super) fn run(mut self, queue: &Receiver<Job>) {
+        let _watch = Watch(Arc::clone(&self.shared));
         while let Ok(first) = queue.recv() {
             let jobs = self.take(first, queue);
             if let Err(fatal) = self.commit(jobs) {
