@@ -12,7 +12,7 @@ use countersign_ledger::refusal::{Refusal, RefusalCode};
 use countersign_ledger::store::memory::MemoryStore;
 use countersign_ledger::submission::Submission;
 use countersign_ledger::time::{Clock, Time};
-use countersign_tests::forge::script::Entry;
+use countersign_tests::forge::script::{Entry, Script};
 use countersign_tests::forge::vector::Admission;
 use countersign_tests::forge::{Key, Vector, vectors, world};
 
@@ -161,6 +161,74 @@ fn play(vector: &Vector) -> Result<(), String> {
     }
     ledger.shutdown();
     Ok(())
+}
+
+/// Envelopes may be handed in as DSSE lets them be written; they are recorded in one way (SPEC §4).
+#[test]
+fn envelopes_are_read_generously_and_recorded_canonically() {
+    let script = world::base().then([world::cancel("x").signed([&world::donor2()])]);
+    let built = script.build();
+    let envelope: serde_json::Value = serde_json::from_str(&built.entries[5].envelope).unwrap();
+    let url = |value: &serde_json::Value| value.as_str().unwrap().replace('+', "-").replace('/', "_");
+    let edited = |f: &dyn Fn(&mut serde_json::Value)| {
+        let mut envelope = envelope.clone();
+        f(&mut envelope);
+        envelope.to_string()
+    };
+    let good = [
+        ("as it is", envelope.to_string()),
+        ("white space", serde_json::to_string_pretty(&envelope).unwrap()),
+        ("unknown member", edited(&|e| e["note"] = 1.into())),
+        ("unknown member of a signature", edited(&|e| e["signatures"][0]["cert"] = "x".into())),
+        ("base64url payload", edited(&|e| e["payload"] = url(&e["payload"]).into())),
+        ("base64url signature", edited(&|e| e["signatures"][1]["sig"] = url(&e["signatures"][1]["sig"]).into())),
+        ("signatures in another order", edited(&|e| e["signatures"].as_array_mut().unwrap().reverse())),
+    ];
+    for (what, text) in good {
+        let line = record(&script, &text).unwrap_or_else(|refusal| panic!("{what}: {refusal}"));
+        assert_eq!(line.as_bytes(), built.entries[5].line, "{what}");
+    }
+    let mixed = |value: &serde_json::Value| {
+        let text = value.as_str().unwrap();
+        let at = text.find(['+', '/']).unwrap();
+        let (head, tail) = text.split_at(at + 1);
+        let tail = tail.replace('+', "-").replace('/', "_");
+        assert!(tail.contains(['-', '_']), "this signature has too few such characters");
+        format!("{head}{tail}")
+    };
+    let bad = [
+        (
+            "both alphabets in one string",
+            edited(&|e| e["signatures"][0]["sig"] = mixed(&e["signatures"][0]["sig"]).into()),
+        ),
+        ("no keyid", edited(&|e| drop(e["signatures"][0].as_object_mut().unwrap().remove("keyid")))),
+        ("one key twice", edited(&|e| e["signatures"][1] = e["signatures"][0].clone())),
+        ("no signatures", edited(&|e| e["signatures"] = serde_json::json!([]))),
+        ("duplicate member", built.entries[5].envelope.replacen('{', "{\"payloadType\":\"x\",", 1)),
+        ("trailing bytes", format!("{envelope}x")),
+    ];
+    for (what, text) in bad {
+        assert!(record(&script, &text).is_err(), "{what} is admitted");
+    }
+}
+
+/// Plays all but the last event, and hands in a text for the last; its line if it is recorded.
+fn record(script: &Script, text: &str) -> Result<String, Refusal> {
+    let vector = Vector::new("generous", "§4", "", script);
+    let (last, before) = vector.built.entries.split_last().unwrap();
+    let clock = Arc::new(Told::default());
+    clock.0.store(before[0].time, Ordering::SeqCst);
+    let ledger = begin(&vector, &clock).unwrap();
+    for entry in &before[1..] {
+        clock.0.store(entry.time, Ordering::SeqCst);
+        assert!(hand_in(&ledger, entry).is_none());
+    }
+    clock.0.store(last.time, Ordering::SeqCst);
+    if let Some(refusal) = hand_in(&ledger, &Entry { envelope: text.to_owned(), ..last.clone() }) {
+        assert_eq!(ledger.head().size.0, before.len() as u64, "refused, and yet recorded");
+        return Err(refusal);
+    }
+    Ok(ledger.entry(Seq(before.len() as u64)).unwrap().unwrap().line())
 }
 
 #[test]

@@ -57,8 +57,8 @@ pub enum How {
     Good,
     /// With S + L in place of S.
     LargeS,
-    /// With a point of order eight added to R.
-    TorsionInR,
+    /// With a point of small order added to R: the one of this number, 1 to 7; that of 4 has order two.
+    TorsionInR(usize),
     /// With R the neutral element, and the equation holding.
     SmallOrderR,
     /// With R the neutral element not canonically encoded.

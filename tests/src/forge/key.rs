@@ -102,11 +102,11 @@ impl Key {
         sig
     }
 
-    /// Signs with a point of order eight added to R: refused by the cofactorless equation, accepted
+    /// Signs with a point of small order added to R, the `i`th of the eight: refused by the cofactorless equation, accepted
     /// by the cofactored one and by a batch equation whose random factor is a multiple of eight.
     #[must_use]
-    pub fn sign_with_torsion_in_r(&self, message: &[u8]) -> [u8; 64] {
-        self.sign_with(message, 0, |r| (r + EIGHT_TORSION[1]).compress().to_bytes()).0
+    pub fn sign_with_torsion_in_r(&self, message: &[u8], i: usize) -> [u8; 64] {
+        self.sign_with(message, 0, |r| (r + EIGHT_TORSION[i]).compress().to_bytes()).0
     }
 
     /// Signs with nonce zero, so that R is the neutral element: the equation holds, R has small order.

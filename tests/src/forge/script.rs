@@ -403,7 +403,7 @@ fn envelope(event: &Event, payload: &[u8]) -> String {
         let sig = match &s.how {
             How::Good => key.sign(&message).to_vec(),
             How::LargeS => key.sign_with_large_s(&message).to_vec(),
-            How::TorsionInR => key.sign_with_torsion_in_r(&message).to_vec(),
+            How::TorsionInR(i) => key.sign_with_torsion_in_r(&message, *i).to_vec(),
             How::SmallOrderR => key.sign_with_small_order_r(&message).to_vec(),
             How::NoncanonicalR => key.sign_with_noncanonical_r(&message).to_vec(),
             How::FlippedS => flip(40),

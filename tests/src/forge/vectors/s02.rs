@@ -52,7 +52,8 @@ fn signatures(book: &mut Book) {
     let s = "A signature is valid iff S is canonical, A and R are canonically encoded and not of small order, and the cofactorless equation holds";
     let cases = [
         ("s-not-canonical", How::LargeS),
-        ("torsion-in-r", How::TorsionInR),
+        ("torsion-in-r", How::TorsionInR(1)),
+        ("torsion-of-order-two-in-r", How::TorsionInR(4)),
         ("r-of-small-order", How::SmallOrderR),
         ("r-not-canonical", How::NoncanonicalR),
         ("s-changed", How::FlippedS),
@@ -73,6 +74,21 @@ fn signatures(book: &mut Book) {
         let second = cancel("x").signed_how(&donor2(), how);
         book.add(&format!("second-signature-{name}"), s, &around(second)).refused("SIGNATURE", "x");
     }
+    // A sum of both equations, or one with even factors, would hold.
+    for (name, i, j) in [("opposite", 1, 7), ("twice-of-order-two", 4, 4)] {
+        let mut event = cancel("x");
+        event.signatures.clear();
+        let event = event.signed_how(&donor(), How::TorsionInR(i)).signed_how(&donor2(), How::TorsionInR(j));
+        let sentence = "a random batch equation does not, unless each R is shown free of torsion";
+        book.add(&format!("signatures-torsion-{name}"), sentence, &around(event)).refused("SIGNATURE", "x");
+    }
+    let spread = |label: &str, i: usize| {
+        let mut event = cancel(label);
+        event.signatures.clear();
+        event.signed_how(&donor(), How::TorsionInR(i))
+    };
+    let apart = base().then([spread("x", 4), spread("y", 4), spread("z", 4), spread("w", 4), cancel("after")]);
+    book.add("signatures-torsion-in-four-entries", s, &apart).refused("SIGNATURE", "x");
     let swapped = cancel("x").signed([&donor2()]).with(|e| {
         e.edit_signatures = super::super::event::Edit::new(|mut s: Vec<(String, String)>| {
             let first = s[0].1.clone();

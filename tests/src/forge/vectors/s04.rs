@@ -109,6 +109,8 @@ fn signatures(book: &mut Book) {
         script.then([case_amended("amend", "roles", roles).signed([&keys[1]]), x, cancel("after")])
     };
     book.add("signatures-16", s, &with(16));
+    let largest = with(16).change("x", |e| *e = e.clone().payload(|t| fill(&t, 45_000)));
+    book.add("signatures-16-payload-45000", "1 to 16; payload 45,000 (§12)", &largest).not_for_admission().compress();
     let seventeen = with(16).map("x", |e| e.signed([&donor2()]));
     book.add("signatures-17", s, &seventeen).refused("FORMAT", "x");
     let s = "two signatures by one key are refused";
@@ -162,6 +164,12 @@ fn signatures(book: &mut Book) {
         e.signatures.push(donor2);
     });
     book.add("known-key-under-an-unknown-keyid", s, &around(unknown)).fails("KEY", "x");
+}
+
+/// Fills the reason so that the payload has this many bytes.
+fn fill(text: &str, bytes: usize) -> Vec<u8> {
+    let more = "r".repeat(bytes - text.len());
+    super::super::event::replace_once(text, "superseded", &format!("superseded{more}")).into_bytes()
 }
 
 fn payload_types(book: &mut Book) {

@@ -147,6 +147,12 @@ fn rules(book: &mut Book) {
     book.add("corrected-inside-all", s, &of(all(vec![j!({"corrected": true})]))).refused("FORMAT", "x");
     book.add("corrected-inside-any", s, &of(any(vec![j!({"corrected": true}), any_party()]))).refused("FORMAT", "x");
     book.add("corrected-false", s, &of(j!({"corrected": false}))).refused("FORMAT", "x");
+    book.add(
+        "role-where-the-case-may-be-either",
+        "`{\"role\":\"r\"}` … only where the case is required",
+        &of(role("donor")),
+    )
+    .refused("FORMAT", "x");
     book.add("corrected-by-any-party", "Policy is data in the ledger", &of(any_party()));
 }
 
