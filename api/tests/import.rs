@@ -174,7 +174,7 @@ delimiter = ";"
 decimal = ","
 dates = ["%d.%m.%Y"]
 [body]
-document_number = "{No}"
+document_number = "W1A2B360000001"
 [[body.lines]]
 line = "1"
 nomenclature = "{Name}"
@@ -281,7 +281,7 @@ fn what_cannot_work_stops_at_once() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("the first 64 rows were refused for one reason"), "{said}");
-    let endless = office.write("y.csv", format!("No;Date;Name;Quantity;Unit\n\"W-1;{}", "x\n".repeat(600_000)));
+    let endless = office.write("y.csv", format!("No;Date;Name;Quantity;Unit\n\"W-1;{}", "x\n".repeat(1_000_000)));
     for (arguments, wanted) in [
         (vec!["import", &file, "--map", &map], "no key to sign with"),
         (vec!["import", "missing.csv", "--map", &map, "--key", &donor], "cannot read missing.csv"),
@@ -377,7 +377,7 @@ after = "stream"
 group_by = ["Consignment", "Crate"]
 occurred = { date = "{Date|date}" }
 [body]
-document_number = "{Consignment}"
+document_number = "W1A2B360000001"
 part = "{Crate|int}"
 last = "{Last|bool}"
 [body.lines]

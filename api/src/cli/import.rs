@@ -225,7 +225,7 @@ impl Report for ImportReport {
         let counts = &self.counts;
         let rows = |n: u64, what: &str| format!("{} {what}", count(usize::try_from(n).unwrap_or(usize::MAX), "row"));
         if self.dry_run {
-            writeln!(out, "{} valid, nothing was signed or sent", rows(counts.valid, "would be recorded: they are"))?;
+            writeln!(out, "{}; nothing was signed or sent", rows(counts.valid, "valid"))?;
         } else {
             let events = count(usize::try_from(counts.events_appended).unwrap_or(usize::MAX), "event");
             writeln!(out, "{} as {events}, {} recorded before", rows(counts.appended, "appended"), counts.already)?;

@@ -9,7 +9,7 @@ use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::Offset;
 
 /// The formats that are tried when the map names none.
-pub(crate) const DEFAULT_FORMATS: [&str; 3] = ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"];
+pub(crate) const DEFAULT_FORMATS: [&str; 3] = ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"];
 
 /// How the dates of a file are written.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,6 +140,7 @@ mod tests {
         let read = plain.date("2016-10-05 00:00:00").unwrap();
         assert_eq!((read.date.to_string().as_str(), read.time_dropped), ("2016-10-05", false));
         assert!(plain.date("2016-10-05 13:00:00").unwrap().time_dropped);
+        assert!(plain.date("2016-10-05 00:00:00.999680").unwrap().time_dropped);
         for bad in ["2023-02-29", "05.10.2016", "", "2016-10-05x", "1899-12-31", "٢٠١٦-١٠-٠٥", "2016-10-05 "] {
             assert!(plain.date(bad).is_err(), "{bad:?}");
         }
