@@ -190,7 +190,7 @@ impl Withheld {
             hash: text(&value, "/withheld/hash", "64 lower-case hex digits")?,
         };
         let leaves = withheld.end.saturating_sub(withheld.start);
-        if !leaves.is_power_of_two() || withheld.start % leaves != 0 {
+        if !leaves.is_power_of_two() || !withheld.start.is_multiple_of(leaves) {
             let expected = "start and end of a complete subtree (end − start a power of two that divides start)";
             return Err(form("/withheld", expected, Some(subtree)));
         }

@@ -294,7 +294,7 @@ impl Reader<'_> {
         let mut out = String::new();
         loop {
             let start = self.at;
-            while self.peek().is_some_and(|b| b != b'"' && b != b'\\' && b >= 0x20 && b < 0x80) {
+            while self.peek().is_some_and(|b| b != b'"' && b != b'\\' && (0x20..0x80).contains(&b)) {
                 self.at += 1;
             }
             out.push_str(&self.text[start..self.at]);
