@@ -48,7 +48,8 @@ bench: build
 	$(CARGO) run --release --locked -p countersign-examples --bin bench
 
 replay: build
-	$(CARGO) run --release --locked -p countersign-examples --bin leso_replay -- $(DATA)
+	$(CARGO) build --release --locked -p countersign-examples --bins
+	$(BIN)/leso_replay $(DATA)
 
 vectors: setup
 	$(CARGO) run --release --locked -p countersign-tests --bin make_vectors
