@@ -82,6 +82,16 @@ pub fn restore(body: &Value, disclosures: &[Disclosure], matching: Matching) -> 
     }
 }
 
+/// How deep objects and arrays are nested in a value: 0 for a plain one.
+fn nesting(value: &Value) -> usize {
+    let deepest = match value {
+        Value::Array(elements) => elements.iter().map(nesting).max(),
+        Value::Object(members) => members.values().map(nesting).max(),
+        _ => return 0,
+    };
+    1 + deepest.unwrap_or(0)
+}
+
 struct Restorer<'a> {
     disclosures: &'a [Disclosure],
     by_digest: BTreeMap<DisclosureDigest, usize>,
@@ -105,6 +115,14 @@ impl<'a> Restorer<'a> {
         }
     }
 
+    /// Restores a disclosed value, which is not nested too deep with its own digests either.
+    fn disclosed(&mut self, disclosure: &'a Disclosure, path: &str, depth: usize) -> Result<Value, DisclosureError> {
+        if depth + nesting(&disclosure.value) > MAX_DEPTH + 1 {
+            return Err(DisclosureError::TooDeep { path: path.to_owned() });
+        }
+        self.value(&disclosure.value, path, depth)
+    }
+
     fn array(&mut self, elements: &[Value], path: &str, depth: usize) -> Result<Value, DisclosureError> {
         let mut restored = Vec::with_capacity(elements.len());
         for element in elements {
@@ -121,7 +139,7 @@ impl<'a> Restorer<'a> {
             if disclosure.name.is_some() {
                 return Err(DisclosureError::Sort { path: at, expected: "an element's disclosure [salt,value]" });
             }
-            restored.push(self.value(&disclosure.value, &at, depth + 1)?);
+            restored.push(self.disclosed(disclosure, &at, depth + 1)?);
             self.places.push(at);
         }
         Ok(Value::Array(restored))
@@ -176,7 +194,7 @@ impl<'a> Restorer<'a> {
             if members.contains_key(&**name) || restored.contains_key(&**name) {
                 return Err(DisclosureError::NameTaken { path: place });
             }
-            let value = self.value(&disclosure.value, &place, depth + 1)?;
+            let value = self.disclosed(disclosure, &place, depth + 1)?;
             restored.insert(name.to_string(), value);
             self.places.push(place);
         }

@@ -1,6 +1,6 @@
 //! The bodies of events by kind, and the one table of the kinds that this version reads (SPEC §8, DOMAIN §2).
 //!
-//! Adding a kind is one struct with [`Rules`] and one line in the table below.
+//! Adding a kind is one struct with its rules and one line in the table below.
 
 use std::fmt;
 

@@ -208,6 +208,19 @@ fn limits_are_kept() {
 }
 
 #[test]
+fn nesting_counts_digests_too() {
+    let inner = encode(&json!([salt(1), 1]));
+    let mut value = json!([{ "...": digest(&inner) }]);
+    for _ in 0..13 {
+        value = json!([value]);
+    }
+    let outer = encode(&json!([salt(2), "a", value]));
+    let body = json!({ "_sd": [digest(&outer)] });
+    let error = restore(&body, &parsed(&[&outer, &inner]), Matching::Complete).unwrap_err();
+    assert!(matches!(error, DisclosureError::TooDeep { path } if path == "/body/a"));
+}
+
+#[test]
 fn digests_are_strict() {
     let member = encode(&json!([salt(1), "a", 1]));
     let element = encode(&json!([salt(2), 1]));

@@ -8,28 +8,28 @@ use countersign_ledger::note::{Vkey, VkeyType};
 use serde_json::{Value, json};
 
 /// A kind with a body that has only what is required, and one that has everything.
-pub struct Example {
-    pub kind: &'static str,
-    pub minimal: Value,
-    pub full: Value,
+pub(crate) struct Example {
+    pub(crate) kind: &'static str,
+    pub(crate) minimal: Value,
+    pub(crate) full: Value,
 }
 
-pub const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+pub(crate) const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-pub fn key(n: u8) -> PublicKey {
+pub(crate) fn key(n: u8) -> PublicKey {
     SigningKey::from_seed(&[n; 32]).public()
 }
 
-pub fn vkey(name: &str, ty: VkeyType) -> String {
+pub(crate) fn vkey(name: &str, ty: VkeyType) -> String {
     Vkey::new(name.parse().unwrap(), ty, key(9)).to_string()
 }
 
-pub fn kind(name: &str) -> Kind {
+pub(crate) fn kind(name: &str) -> Kind {
     name.parse().unwrap()
 }
 
 /// Reads a body and gives its error as (path, expected, found).
-pub fn fault(name: &str, body: &Value) -> Option<(String, String, String)> {
+pub(crate) fn fault(name: &str, body: &Value) -> Option<(String, String, String)> {
     match Body::parse(&kind(name), body) {
         Ok(_) => None,
         Err(countersign_ledger::event::BodyError::Form { path, expected, found }) => Some((path, expected, found)),
@@ -37,11 +37,11 @@ pub fn fault(name: &str, body: &Value) -> Option<(String, String, String)> {
     }
 }
 
-pub fn example(name: &str) -> Example {
+pub(crate) fn example(name: &str) -> Example {
     examples().into_iter().find(|example| example.kind == name).unwrap()
 }
 
-pub fn examples() -> Vec<Example> {
+pub(crate) fn examples() -> Vec<Example> {
     let mut all = ledger();
     all.extend(parties());
     all.extend(cases());

@@ -42,7 +42,7 @@ fn a_kind_of_later_is_told() {
 }
 
 /// SPEC §8: a party's country, the end of a key, the start of suspicion.
-pub fn may_be_null(kind: &str, member: &str) -> bool {
+pub(crate) fn may_be_null(kind: &str, member: &str) -> bool {
     let family = kind.split('.').next().unwrap();
     matches!((family, member), ("party", "country") | ("party" | "key", "not_after") | ("key", "suspect_from"))
 }
@@ -93,7 +93,7 @@ fn what_the_minimal_body_has_is_required() {
 }
 
 /// Every object of a value with its pointer, the outermost first.
-pub fn objects(value: &Value, at: &str) -> Vec<(String, Value)> {
+pub(crate) fn objects(value: &Value, at: &str) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     match value {
         Value::Object(members) => {
