@@ -14,10 +14,10 @@
 //! <the checkpoint: a signed note>
 //! ```
 //!
-//! The slot with the greater counter counts. A new file has two slots of size 0: no mark yet. A ledger writes the mark after a batch is durable and before it answers,
-//! so the mark is never ahead of what is durable.
+//! The slot with the greater counter counts. A new file has two slots of size 0: no mark yet. A ledger writes the mark
+//! after a batch is durable and before it answers, so the mark is never ahead of what is durable.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -115,16 +115,18 @@ struct Slot {
 }
 
 impl HighWater {
-    /// Makes a file without a mark, durably.
+    /// Makes a file without a mark, durably. A crash meanwhile leaves one that cannot be opened.
     ///
     /// # Errors
     /// [`HighWaterError::Exists`], or when the file cannot be written.
     pub fn create(path: &Path) -> Result<Self, HighWaterError> {
         let io = |source| HighWaterError::Io { action: "make", path: path.to_owned(), source };
-        // Written and renamed, so that a crash leaves no half of it; linked rather than renamed onto, so that a mark
-        // that is there is never lost.
-        let draft = path.with_added_extension("new");
-        let mut file = File::create(&draft).map_err(io)?;
+        let mut file = match File::create_new(path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(HighWaterError::Exists { path: path.to_owned() });
+            }
+            other => other.map_err(io)?,
+        };
         for counter in 0..SLOTS {
             let mut slot = Slot { counter, mark: Mark { size: TreeSize(0), checkpoint: String::new() } }.to_bytes();
             // The zeros are written out: later writes in place then change no metadata that a sync must wait for.
@@ -132,14 +134,6 @@ impl HighWater {
             file.write_all(&slot).map_err(io)?;
         }
         file.sync_all().map_err(io)?;
-        let linked = fs::hard_link(&draft, path);
-        fs::remove_file(&draft).map_err(io)?;
-        match linked {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(HighWaterError::Exists { path: path.to_owned() });
-            }
-            other => other.map_err(io)?,
-        }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
         Self::open(path)
@@ -260,6 +254,8 @@ fn read(bytes: &[u8]) -> Result<(Slot, bool), &'static str> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use std::fs;
+
     use proptest::prelude::*;
 
     fn fresh() -> (tempfile::TempDir, PathBuf) {

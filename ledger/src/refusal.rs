@@ -129,7 +129,7 @@ impl fmt::Display for RefusalCode {
 /// Why a submission is not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-#[error("{}expected {expected}, found {found}", path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default())]
+#[error("{}expected {expected}, found {found}", path.as_ref().filter(|path| !path.is_empty()).map(|path| format!("{path}: ")).unwrap_or_default())]
 pub struct Refusal {
     /// The stable code.
     pub code: RefusalCode,

@@ -156,6 +156,12 @@ fn pieces_are_of_one_size_and_make_the_whole() {
 }
 
 #[test]
+fn a_server_can_hand_the_pieces_to_another_thread() {
+    fn sendable<T: Send + 'static>() {}
+    sendable::<BundleChunks<Arc<dyn Store>>>();
+}
+
+#[test]
 fn what_is_committed_meanwhile_is_not_in_it() {
     for (store, _folder) in stores() {
         let header = fill(&*store, &example());

@@ -78,7 +78,8 @@ pub fn read_bundle<R: BufRead>(input: R) -> BundleLines<R> {
     BundleLines { input: Input::Unknown(Some(input)), line: 0, place: Place::Start, buffer: Vec::new() }
 }
 
-/// The lines of a bundle, each checked for its form and its place; made by [`read_bundle`]. Ends after the last line, or the first error.
+/// The lines of a bundle, each checked for its form and its place; made by [`read_bundle`]. Ends after the last line,
+/// or the first error.
 pub struct BundleLines<R: BufRead> {
     input: Input<R>,
     line: u64,

@@ -57,8 +57,8 @@ pub struct Progress {
     pub bytes: u64,
 }
 
-/// Pieces of a full bundle, of about [`CHUNK`] bytes each, to be joined in order. It holds the entries below the head that it
-/// was made for; what is committed meanwhile is not in it. After an error there are no more pieces.
+/// Pieces of a full bundle, of about [`CHUNK`] bytes each, to be joined in order. It holds the entries below the head
+/// that it was made for; what is committed meanwhile is not in it. After an error there are no more pieces.
 pub struct BundleChunks<D> {
     store: D,
     size: TreeSize,
