@@ -78,7 +78,13 @@ fn who_may_say_what() {
     assert_eq!(world.refused(dispatch("consignment/a"), &["us-dsca/0", "outsider/0"]), Code::NotInCase);
     let elsewhere = draft("transfer.dispatched", "consignment/a", Some("nowhere"), "us-dsca", dispatch_body());
     assert_eq!(world.refused(elsewhere, &["us-dsca/0"]), Code::UnknownCase);
-    let squat = draft("diversion.reported", "incident/eu-obs.1", None, "xa-mod", json!({ "claim": "one was offered", "source_grade": "documented" }));
+    let squat = draft(
+        "diversion.reported",
+        "incident/eu-obs.1",
+        None,
+        "xa-mod",
+        json!({ "claim": "one was offered", "source_grade": "documented" }),
+    );
     assert_eq!(world.refused(squat, &["xa-mod/0"]), Code::SubjectNotOwn);
 }
 

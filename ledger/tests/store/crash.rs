@@ -119,7 +119,8 @@ fn nothing_acknowledged_is_lost_when_the_disk_is_full() {
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success() && text.contains("failed: "), "{text}");
         let sizes = text.lines().filter_map(|line| line.strip_prefix("acknowledged "));
-        let acknowledged = sizes.max_by_key(|size| size.parse::<u64>().unwrap()).map_or(0, |size| size.parse().unwrap());
+        let acknowledged =
+            sizes.max_by_key(|size| size.parse::<u64>().unwrap()).map_or(0, |size| size.parse().unwrap());
         check_survivors(folder.path(), acknowledged);
     }
 }
