@@ -267,15 +267,13 @@ mod tests {
             let (one, two) = rest.trim_end_matches("]}}").split_once("},").unwrap();
             format!("{start}\"signatures\":[{two},{one}}}]}}}}")
         };
-        let others = [pointer_ahead, leading_zero, capitals, loose_base64, other_type, no_fraction];
+        let others = [pointer_ahead, leading_zero, capitals, loose_base64, other_type, no_fraction, swapped];
         for text in others.iter().map(String::as_str).chain(["", "{", "\u{e9}", &line[..line.len() - 1], &line[1..]]) {
             let record = encode(Seq(5), text.as_bytes());
             assert_eq!(record[0], VERBATIM, "{text}");
             assert_eq!(decode(Seq(5), &record).unwrap(), text.as_bytes());
         }
         assert_eq!(encode(Seq(6), line.as_bytes())[0], VERBATIM, "a line under another key");
-        // Not canonical either, but records keep the order of signatures as it is.
-        assert_eq!(decode(Seq(5), &encode(Seq(5), swapped.as_bytes())).unwrap(), swapped.as_bytes());
     }
 
     #[test]
