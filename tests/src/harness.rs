@@ -1,0 +1,17 @@
+//! What tests of running ledgers share: people with keys, a ledger in memory, a ledger behind a real server process,
+//! the verifier binary.
+//!
+//! Everything here panics when it does not work: it is for tests alone.
+
+pub mod binaries;
+pub mod draft;
+pub mod http;
+pub mod people;
+pub mod server;
+pub mod verify;
+pub mod world;
+
+pub use draft::{Draft, draft};
+pub use server::{DataFolder, Server};
+pub use verify::{Report, verify};
+pub use world::{Hands, World};
