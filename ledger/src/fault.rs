@@ -5,7 +5,7 @@
 //! reject what then comes through.
 //!
 //! Without the feature `faults`, which no program is built with, [`is`] is constant `false` and nothing of this remains.
-//! With it, faults are [`inject`](inject())ed by a thread, for itself and for the ledgers that it starts.
+//! With it, faults are injected by a thread, for itself and for the ledgers that it starts.
 
 macro_rules! faults {
     ($($(#[doc = $doc:literal])* $name:ident,)*) => {

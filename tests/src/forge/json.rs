@@ -1,7 +1,7 @@
 //! Ordered JSON that can also be wrong.
 //!
 //! Members keep the order in which they were given and may repeat; [`Json::Raw`] puts any text
-//! where a value belongs. [`Json::EventOf`] and [`Json::LeafOf`] are filled in when a script is built,
+//! where a value belongs. [`Json::EventOf`] is filled in when a script is built,
 //! so that a body can name the event hash of an entry that does not exist yet.
 
 use std::collections::BTreeMap;
