@@ -7,14 +7,14 @@
 
 use std::future::Future;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum_server::{Handle, Server};
 use countersign_ledger::append::{Ledger, LedgerState};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::Semaphore;
@@ -45,8 +45,8 @@ pub use run::{Options, run};
 pub use tls::{TlsError, tls_config};
 pub(crate) use work::{compute, panicked, read, spawn};
 
-/// The most bytes of headers, their names and the request line together.
-const MAX_HEADERS: usize = 32 << 10;
+/// About the most bytes of headers and request line together, and of a body that are read ahead.
+const MAX_HEADERS: usize = 64 << 10;
 /// How often the state of the ledger is looked at.
 const WATCH: Duration = Duration::from_millis(50);
 
@@ -118,15 +118,14 @@ pub(crate) async fn serve(
     let handle = Handle::new();
     let service = crate::routes::router(app.clone()).into_make_service();
     let guard = connection::GuardedAcceptor::new(&app.limits);
-    let mut server = axum_server::from_tcp(listener)?.handle(handle.clone()).http1_only();
+    let server = axum_server::from_tcp(listener)?.handle(handle.clone());
     let headers = app.limits.headers;
-    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(headers).max_buf_size(MAX_HEADERS);
     let serving = async move {
         match tls {
-            None => server.acceptor(guard).serve(service).await,
+            None => only_http1(server.acceptor(guard), headers).serve(service).await,
             Some(config) => {
                 let acceptor = RustlsAcceptor::new(config).handshake_timeout(headers).acceptor(guard);
-                server.acceptor(acceptor).serve(service).await
+                only_http1(server.acceptor(acceptor), headers).serve(service).await
             }
         }
     };
@@ -173,6 +172,14 @@ pub(crate) async fn serve(
         LedgerState::Failed(reason) => Ok(Ended::Failed(reason)),
         _ => Ok(ended.unwrap_or(Ended::Stopped)),
     }
+}
+
+/// Leaves HTTP/1 alone, with a bound on the time and the bytes of headers. To be called once the acceptor is set, which
+/// forgets it; a server that may speak either version first waits for bytes without a bound.
+fn only_http1<A>(server: Server<SocketAddr, A>, headers: Duration) -> Server<SocketAddr, A> {
+    let mut server = server.http1_only();
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(headers).max_buf_size(MAX_HEADERS);
+    server
 }
 
 fn state_of(app: &App) -> LedgerState {

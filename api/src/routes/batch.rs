@@ -12,9 +12,10 @@
 //! When the client goes away the stages end one after the other. What the committer has by then is recorded, and what it
 //! has not is not; sending the batch again settles both.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
@@ -41,6 +42,8 @@ const CHUNK_BYTES: usize = 1 << 20;
 const CHUNKS_AHEAD: usize = 2;
 /// How many results may wait for those before them.
 const RESULTS_AHEAD: usize = 1024;
+/// How long a batch waits before it tries a full queue again.
+const FULL_PAUSE: Duration = Duration::from_millis(20);
 /// About how many bytes of results are sent together.
 const PIECE: usize = 64 << 10;
 
@@ -61,6 +64,7 @@ pub(super) async fn submit(
     }
     let place = tokio::time::timeout(app.limits.queue_wait, Arc::clone(&app.batches).acquire_owned()).await;
     let Ok(Ok(place)) = place else {
+        Incoming::new(body, MAX_BATCH, &app.limits).drain().await;
         return Err(Problem::new(Code::Busy, "too many batches are under way").retry_after(5));
     };
     let (results, stream) = mpsc::channel(4);
@@ -102,6 +106,13 @@ impl Progress {
 
 /// Counts a line as done when it is dropped: after its outcome was sent, whatever it was.
 struct Ticket(Arc<Progress>);
+
+impl Ticket {
+    fn of(progress: &Arc<Progress>) -> Self {
+        progress.given.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(progress))
+    }
+}
 
 impl Drop for Ticket {
     fn drop(&mut self) {
@@ -184,7 +195,7 @@ impl Batch {
                 }
                 continue;
             };
-            let mut items: std::collections::VecDeque<Item> = items.into();
+            let mut items: VecDeque<Item> = items.into();
             while let Some(mut item) = items.pop_front() {
                 if item.unknown_key_at.is_some_and(|at| at < self.progress.given.load(Ordering::Acquire)) {
                     items.push_front(item);
@@ -202,7 +213,7 @@ impl Batch {
     }
 
     /// Verifies once more what was refused for want of a key, now that all lines before are settled.
-    async fn verify_again(&self, items: std::collections::VecDeque<Item>) -> std::collections::VecDeque<Item> {
+    async fn verify_again(&self, items: VecDeque<Item>) -> VecDeque<Item> {
         let settled = self.progress.settled().await;
         let app = self.app.clone();
         let numbers: Vec<u64> = items.iter().map(|item| item.number).collect();
@@ -214,29 +225,36 @@ impl Batch {
             });
             items
         });
-        let lost = |number| Item { number, line: Bytes::new(), prepared: Err(panicked()), unknown_key_at: None };
+        let lost = |number| Item::refused(number, panicked());
         again.await.unwrap_or_else(|_| numbers.into_iter().map(lost).collect()).into()
     }
 
     /// Hands one line to the committer, waiting for a place in its queue.
-    async fn offer(&self, item: Item) -> Outcome {
-        let prepared = match item.prepared {
-            Ok(prepared) => *prepared,
-            Err(problem) => return Outcome::Known(problem),
-        };
-        let window = tokio::select! {
-            window = Arc::clone(&self.app.window).acquire_owned() => window,
-            () = self.app.stopping.cancelled() => return Outcome::Known(stopping()),
-        };
-        if self.app.stopping.is_cancelled() {
-            return Outcome::Known(stopping());
+    async fn offer(&self, mut item: Item) -> Outcome {
+        let until = Instant::now() + self.app.limits.queue_wait;
+        loop {
+            let prepared = match item.prepared {
+                Ok(prepared) => *prepared,
+                Err(problem) => return Outcome::Known(problem),
+            };
+            let window = tokio::select! {
+                biased;
+                () = self.app.stopping.cancelled() => return Outcome::Known(stopping()),
+                window = Arc::clone(&self.app.window).acquire_owned() => window,
+            };
+            let began = Instant::now();
+            let (reply, receiver) = Reply::channel();
+            let held = (Ticket::of(&self.progress), window);
+            match enqueue(&self.app.ledger, prepared, self.check_head, reply, held) {
+                Ok(()) => return Outcome::Awaited { began, receiver },
+                Err(SubmitError::Busy { .. }) if began < until => tokio::time::sleep(FULL_PAUSE).await,
+                Err(error) => return Outcome::Known(submit_problem(error)),
+            }
+            // the queue was full of others' events, which is rare: what was prepared is gone, and prepared again
+            let (app, number, line) = (self.app.clone(), item.number, item.line);
+            let again = compute(move || Item::of(&app, Line { number, content: Ok(line) }, 0)).await;
+            item = again.unwrap_or_else(|problem| Item::refused(number, problem));
         }
-        let began = Instant::now();
-        let (reply, receiver) = Reply::channel();
-        self.progress.given.fetch_add(1, Ordering::AcqRel);
-        let ticket = Ticket(Arc::clone(&self.progress));
-        enqueue(&self.app.ledger, prepared, self.check_head, reply, (ticket, window));
-        Outcome::Awaited { began, receiver }
     }
 
     /// Stage 4.
@@ -321,12 +339,16 @@ async fn flush(piece: &mut Vec<u8>, results: &mpsc::Sender<Bytes>) -> bool {
 }
 
 impl Item {
+    fn refused(number: u64, problem: Problem) -> Self {
+        Self { number, line: Bytes::new(), prepared: Err(problem), unknown_key_at: None }
+    }
+
     /// Parses a line and verifies its signatures. `done` lines before it were done with when this began.
     fn of(app: &App, line: Line, done: u64) -> Self {
         let Line { number, content } = line;
         let line = match content {
             Ok(line) => line,
-            Err(problem) => return Self { number, line: Bytes::new(), prepared: Err(problem), unknown_key_at: None },
+            Err(problem) => return Self::refused(number, problem),
         };
         let prepared = Submission::parse(&line).and_then(|submission| app.ledger.prepare(submission));
         let unknown_key = matches!(&prepared, Err(Refusal { code: RefusalCode::UnknownKey, .. }));

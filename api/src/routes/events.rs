@@ -17,8 +17,10 @@ use tokio::sync::oneshot;
 use super::{batch, store_problem};
 use crate::problem::{Code, Problem};
 use crate::server::input::{Params, Segments, content_type, parse};
-use crate::server::{App, RequestId, panicked, read, read_all, spawn};
-use crate::wire::{BatchResult, EVENT_HEADER, JSON, MAX_REQUEST, NDJSON, ReceiptFile, SEQ_HEADER, UNRECORDED_HEADER};
+use crate::server::{App, Incoming, RequestId, panicked, read, read_all, spawn};
+use crate::wire::{
+    BatchResult, EVENT_HEADER, JSON, MAX_BATCH, MAX_REQUEST, NDJSON, ReceiptFile, SEQ_HEADER, UNRECORDED_HEADER,
+};
 
 /// Records an event, or a batch of them.
 ///
@@ -62,26 +64,42 @@ use crate::wire::{BatchResult, EVENT_HEADER, JSON, MAX_REQUEST, NDJSON, ReceiptF
 pub(crate) async fn submit(
     State(app): State<App>,
     Extension(id): Extension<RequestId>,
-    mut params: Params,
+    params: Params,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let check_head = params.choice("expect", &["head"])?.is_some();
-    params.finish()?;
-    if content_type(&headers, &[JSON, NDJSON])? == NDJSON {
+    let (check_head, media_type) = match asked(params, &headers) {
+        Ok(asked) => asked,
+        Err(problem) => {
+            Incoming::new(body, MAX_BATCH, &app.limits).drain().await;
+            return Err(problem);
+        }
+    };
+    if media_type == NDJSON {
         return batch::submit(app, &id, &headers, body, check_head).await;
     }
     let bytes = read_all(&headers, body, MAX_REQUEST, &app.limits).await?;
     let ledger = app.ledger.clone();
     let (reply, receiver) = Reply::channel();
     let began = Instant::now();
-    spawn(move || match Submission::parse(&bytes).and_then(|submission| ledger.prepare(submission)) {
-        Ok(prepared) => enqueue(&ledger, prepared, check_head, reply, ()),
-        Err(refusal) => reply.send(Err(refusal.into())),
+    spawn(move || {
+        let prepared = Submission::parse(&bytes).and_then(|submission| ledger.prepare(submission));
+        let taken = prepared.map_err(SubmitError::from);
+        let taken = taken.and_then(|prepared| enqueue(&ledger, prepared, check_head, reply.clone(), ()));
+        if let Err(error) = taken {
+            reply.send(Err(error));
+        }
     });
     let recorded = receiver.await.map_err(|_| panicked())?.map_err(submit_problem)?;
     app.metrics.recorded(recorded.repeated, began.elapsed());
     Ok(receipt_of(&recorded))
+}
+
+/// Reads what a submission asks for: whether its `after` must be the head, and whether it is one or a batch.
+fn asked(mut params: Params, headers: &HeaderMap) -> Result<(bool, &'static str), Problem> {
+    let check_head = params.choice("expect", &["head"])?.is_some();
+    params.finish()?;
+    Ok((check_head, content_type(headers, &[JSON, NDJSON])?))
 }
 
 /// Where the outcome of a submission goes: the committer's thread or, when it never gets there, whoever tried.
@@ -105,19 +123,24 @@ impl Reply {
     }
 }
 
-/// Hands a submission to the committer. `held` is dropped when the committer is done with it.
-pub(crate) fn enqueue<T>(ledger: &Ledger, prepared: Prepared, check_head: bool, reply: Reply, held: T)
+/// Hands a submission to the committer, whose outcome goes to `reply`. `held` is dropped when the committer is done.
+///
+/// # Errors
+/// When the committer does not take it; `reply` is left alone then.
+pub(crate) fn enqueue<T>(
+    ledger: &Ledger,
+    prepared: Prepared,
+    check_head: bool,
+    reply: Reply,
+    held: T,
+) -> Result<(), SubmitError>
 where
     T: Send + 'static,
 {
-    let done = reply.clone();
-    let tell = move |outcome| {
-        done.send(outcome);
+    ledger.enqueue(prepared, check_head, move |outcome| {
+        reply.send(outcome);
         drop(held);
-    };
-    if let Err(error) = ledger.enqueue(prepared, check_head, tell) {
-        reply.send(Err(error));
-    }
+    })
 }
 
 /// Turns what the ledger says into a problem.

@@ -88,7 +88,9 @@ pub(crate) async fn read_all(headers: &HeaderMap, body: Body, max: usize, limits
         incoming.drain().await;
         return Err(too_large(max as u64, format!("{length} bytes")));
     }
-    let mut bytes = Vec::with_capacity(declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(4096));
+    // what is declared is believed up to what most bodies have
+    let mut bytes =
+        Vec::with_capacity(declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0).min(64 << 10));
     loop {
         match incoming.next().await {
             Ok(Some(piece)) => bytes.extend_from_slice(&piece),

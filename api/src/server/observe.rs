@@ -53,10 +53,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
 
     let span = tracing::info_span!("request", id = id.as_str(), %method, path);
     let answer = tokio::time::timeout(app.limits.request, next.run(request)).instrument(span.clone()).await;
-    let mut response = answer.unwrap_or_else(|_| {
-        let detail = format!("the request was not answered within {:?}", app.limits.request);
-        Problem::new(Code::Timeout, detail).into_response()
-    });
+    let mut response = answer.unwrap_or_else(|_| unanswered(&app).into_response());
 
     let problem = response.extensions_mut().remove::<Box<Problem>>();
     let code = problem.as_ref().map(|problem| problem.code.clone());
@@ -72,6 +69,12 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     }
     span.in_scope(|| log(status, took.as_micros(), code.as_deref()));
     response
+}
+
+fn unanswered(app: &App) -> Problem {
+    let detail = format!("the request was not answered within {} s", app.limits.request.as_secs());
+    let hint = "an event that was sent may be recorded all the same: send it again, it is recorded once";
+    Problem::new(Code::Busy, detail).hint(hint).retry_after(5)
 }
 
 fn log(status: StatusCode, micros: u128, code: Option<&str>) {

@@ -19,6 +19,7 @@ use super::{App, Ended, Limits, MeasuredStore, Metrics, serve};
 
 mod batches;
 mod bounds;
+mod durable;
 mod races;
 mod refusals;
 mod resources;

@@ -70,8 +70,13 @@ fn chained(served: &Served) -> Vec<String> {
         let add = sign(&common("key.added", "party/new", "new", json!(head), body), &[&old, &new]);
         head = add.event_hash();
         lines.push(add.canonical());
-        let claim =
-            common("diversion.reported", "incident/new.1", "new", json!(after), json!({ "claim": "one was offered" }));
+        let claim = common(
+            "diversion.reported",
+            "incident/new.1",
+            "new",
+            json!(after),
+            json!({ "claim": "one was offered", "source_grade": "documented" }),
+        );
         let claim = sign(&claim, &[&new]);
         after = Some(claim.event_hash());
         lines.push(claim.canonical());
@@ -165,7 +170,7 @@ fn a_client_that_leaves_loses_nothing_that_is_recorded() {
     let body = lines.join("\n");
     let mut stream = served.connect();
     stream.write_all(&request("POST", "/v1/events", &[("content-type", NDJSON)], Some(body.len()))).unwrap();
-    stream.write_all(body[..body.len() / 2].as_bytes()).unwrap();
+    stream.write_all(&body.as_bytes()[..body.len() / 2]).unwrap();
     let mut first = [0; 2000];
     assert!(stream.read(&mut first).unwrap() > 0);
     stream.shutdown(Shutdown::Both).unwrap();

@@ -43,8 +43,15 @@ fn slow_headers_end_the_connection() {
     assert!(began.elapsed() < Duration::from_secs(10));
     assert!(!String::from_utf8_lossy(&rest).contains("200 OK"));
     // an idle connection ends too
-    let mut idle = served.connect();
-    assert_eq!(idle.read(&mut [0; 16]).unwrap_or(0), 0);
+    let (began, mut idle) = (Instant::now(), served.connect());
+    assert_eq!(idle.read(&mut [0; 16]).unwrap(), 0);
+    assert!(began.elapsed() < Duration::from_secs(10));
+    // and one that is kept alive after a request
+    let (began, mut kept) = (Instant::now(), served.connect());
+    kept.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let mut rest = Vec::new();
+    kept.read_to_end(&mut rest).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(10) && rest.starts_with(b"HTTP/1.1 200"));
 }
 
 #[test]
@@ -114,12 +121,15 @@ fn long_bodies_are_told() {
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest);
-        assert!(!String::from_utf8_lossy(&rest).contains(" 20"), "{bad:?}");
+        assert!(!rest.starts_with(b"HTTP/1.1 2"), "{bad:?}");
     }
-    let headers = [("x-long", "a".repeat(40_000))].map(|(name, value)| (name, value));
-    let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let answer = served.ask("GET", "/healthz", &headers, b"");
-    assert_eq!(answer.status, 431);
+    // the end of the connection may overtake the answer, 431, but no more is read
+    let mut stream = served.connect();
+    let long = "a".repeat(1 << 20);
+    let _ = stream.write_all(&request("GET", "/healthz", &[("x-long", &long)], None));
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&rest));
     assert_eq!(served.size(), size);
     assert_eq!(served.get("/healthz").status, 200);
 }

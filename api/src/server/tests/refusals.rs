@@ -167,8 +167,13 @@ fn wrong_places() {
     refused_payload(&served, &late, donor, 422, "expired");
     let future = changed(&good, "occurred", json!({ "at": "2099-01-01T00:00:00Z" }));
     refused_payload(&served, &future, donor, 422, "occurred_in_future");
-    let outsider =
-        served.world.payload(&draft("diversion.reported", "incident/x.1", None, "xa-mod", json!({ "claim": "c" })));
+    let outsider = served.world.payload(&draft(
+        "diversion.reported",
+        "incident/x.1",
+        None,
+        "xa-mod",
+        json!({ "claim": "c", "source_grade": "documented" }),
+    ));
     refused_payload(&served, &outsider, &["xa-mod/0"], 403, "subject_not_own");
 }
 
