@@ -125,6 +125,26 @@ fn keys_end() {
 }
 
 #[test]
+fn a_successor_does_not_act_on_the_keys_of_the_party_before_it() {
+    let world = World::with_case();
+    world.enroll("us-new", &["donor", "recipient"]);
+    let succeeded = json!({ "party": "us-dsca", "successor": "us-new", "reason": "merged" });
+    let succeeded = draft("party.succeeded", "party/us-dsca", None, "governance", succeeded);
+    world.say(succeeded, &["gov0", "gov1", "us-new/0"]).unwrap();
+    let keyid = support::key("us-dsca/0").public().id();
+    let mut body = json!({ "party": "us-dsca", "keyid": keyid, "reason": "lost", "suspect_from": null });
+    let revoke = || draft("key.revoked", "party/us-dsca", None, "us-new", body.clone());
+    assert_eq!(world.refused(revoke(), &["us-new/0"]), Code::PartyUnsigned);
+    let added = json!({ "party": "us-dsca", "key": grant("us-dsca/1") });
+    let added = draft("key.added", "party/us-dsca", None, "us-new", added);
+    assert_eq!(world.refused(added, &["us-new/0", "us-dsca/1"]), Code::PartyUnsigned);
+    world.say(revoke(), &["gov0", "gov1", "us-new/0"]).unwrap();
+    body["party"] = json!("us-new");
+    let elsewhere = draft("key.revoked", "party/us-new", None, "us-new", body);
+    assert_eq!(world.refused(elsewhere, &["us-new/0"]), Code::WrongKey);
+}
+
+#[test]
 fn cases_bind_only_those_who_agree() {
     let world = World::with_case();
     let case = |roles: serde_json::Value| draft("case.opened", "case/c2", Some("c2"), "us-dsca", case_body(&roles));

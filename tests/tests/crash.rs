@@ -11,7 +11,6 @@ use std::sync::Arc;
 use countersign_ledger::append::{Ledger, LedgerState, OpenError, OpenOptions, Recorded, SubmitError};
 use countersign_ledger::high_water::HighWater;
 use countersign_ledger::id::Seq;
-use countersign_ledger::store::Store as _;
 use countersign_ledger::store::memory::MemoryStore;
 use countersign_ledger::store::testing::{Fault, FaultyStore};
 use countersign_ledger::submission::Submission;
@@ -244,7 +243,6 @@ fn a_store_behind_the_mark_or_beside_it_is_refused() {
     };
     for n in [2, 3] {
         other.say(&dispatch(n), &["us-dsca/0"]);
-        other.ledger.head();
         match open(beside.clone()) {
             Err(OpenError::Forked { size }) => assert_eq!(size.0, 6),
             other => panic!("{other:?}"),

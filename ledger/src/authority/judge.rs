@@ -325,12 +325,11 @@ impl Authority {
             return Introduction::Independent;
         }
         let party = event.payload().pointer("/body/party").and_then(serde_json::Value::as_str).unwrap_or_default();
-        let party = self.final_successor(party);
         let mut strengths: Vec<u8> = signing
             .iter()
             .filter(|keyid| match self.key(keyid).map(|known| &known.purpose) {
                 Some(KeyUse::Party(key)) => {
-                    Some(&key.party) == party && self.check_counts(at, event, keyid, key, None).is_ok()
+                    key.party.as_str() == party && self.check_counts(at, event, keyid, key, None).is_ok()
                 }
                 _ => false,
             })
