@@ -37,7 +37,6 @@ use crate::failure::{EXIT_CODES, Exit, Failure};
 #[command(
     name = "countersign",
     version,
-    propagate_version = true,
     subcommand_required = true,
     arg_required_else_help = true,
     max_term_width = 100,
@@ -87,7 +86,7 @@ enum Command {
     /// Write completions for a shell
     Completions(completions::CompletionsArgs),
     /// What the exit statuses mean
-    #[command(hide = true, long_about = EXIT_CODES)]
+    #[command(hide = true, long_about = EXIT_CODES, help_template = "{about}")]
     ExitCodes,
 }
 
@@ -140,21 +139,31 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
 /// Prints help and version to stdout, and mistakes as every other error.
 fn report_usage(error: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        // a reader that went away is no failure
-        let _ = error.print();
-        return Exit::Done.into();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // a reader that went away is no failure
+            let _ = error.print();
+            return Exit::Done.into();
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            return Exit::Usage.into();
+        }
+        _ => {}
     }
     let json = std::env::args_os().any(|argument| argument == "--json");
-    if json {
-        let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default();
-        let failure = Failure::usage(first.strip_prefix("error: ").unwrap_or(first)).hint("see --help");
-        let _ = writeln!(std::io::stderr(), "{}", failure.render(true));
-    } else {
-        let _ = error.print();
-    }
+    let _ = writeln!(std::io::stderr(), "{}", usage_failure(&error.render().to_string()).render(json));
     Exit::Usage.into()
+}
+
+/// Puts what the argument parser says into the form of every other error.
+fn usage_failure(text: &str) -> Failure {
+    let paragraphs: Vec<&str> = text.split("\n\n").collect();
+    let joined = |paragraph: &str| paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let message = joined(paragraphs.first().copied().unwrap_or_default());
+    let tip = paragraphs.iter().find_map(|paragraph| paragraph.trim().strip_prefix("tip: ")).map(joined);
+    let failure = Failure::usage(message.strip_prefix("error: ").unwrap_or(&message));
+    failure.hint(tip.unwrap_or_else(|| "--help explains the command".to_owned()))
 }
 
 /// Makes a table without lines.
@@ -177,6 +186,22 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         definition().debug_assert();
+    }
+
+    #[test]
+    fn mistakes_read_as_every_other_error() {
+        let said = |arguments: &[&str]| match Cli::try_parse_from(arguments) {
+            Ok(_) => String::new(),
+            Err(error) => usage_failure(&error.render().to_string()).render(false),
+        };
+        assert_eq!(
+            said(&["countersign", "event", "sing"]),
+            "error: unrecognized subcommand 'sing'\nhint: a similar subcommand exists: 'sign'"
+        );
+        assert_eq!(
+            said(&["countersign", "event", "sign"]),
+            "error: the following required arguments were not provided: <FILE>\nhint: --help explains the command"
+        );
     }
 
     /// A release build does not notice when a command's argument hides a global one.

@@ -117,7 +117,7 @@ impl Client {
         let text = self.0.transport.text("/v1/checkpoint")?;
         let checkpoint = SignedCheckpoint::from_bytes(text.as_bytes()).map_err(Distrust::from)?;
         self.0.trust.observe(&self.0.transport, &checkpoint, floor)?;
-        self.0.trust.save()?;
+        self.0.trust.save(&self.0.transport)?;
         Ok(checkpoint)
     }
 
@@ -160,7 +160,7 @@ impl Client {
         let recorded = check_sent(check_inclusion(receipt)?, submission, repeated)?;
         let floor = if repeated { TreeSize(0) } else { floor };
         trust.observe(transport, recorded.receipt.proof().checkpoint(), floor)?;
-        trust.save()?;
+        trust.save(transport)?;
         Ok(recorded)
     }
 
@@ -189,7 +189,7 @@ impl Client {
         let Some(text) = Transport::found(self.0.transport.json::<Box<RawValue>>(&path))? else { return Ok(None) };
         let receipt = parse_receipt("GET", &path, &text)?;
         let proven = check_asked(receipt, &self.0.trust, &self.0.transport, Asked::Hash(*hash))?;
-        self.0.trust.save()?;
+        self.0.trust.save(&self.0.transport)?;
         Ok(Some(proven))
     }
 
@@ -203,7 +203,7 @@ impl Client {
         let path = format!("/v1/events/{}", view.event_hash);
         let receipt = parse_receipt("GET", &path, &self.0.transport.json::<Box<RawValue>>(&path)?)?;
         let proven = check_asked(receipt, &self.0.trust, &self.0.transport, Asked::Seq(seq))?;
-        self.0.trust.save()?;
+        self.0.trust.save(&self.0.transport)?;
         Ok(Some(proven))
     }
 

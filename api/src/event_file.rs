@@ -9,6 +9,7 @@
 
 use std::path::Path;
 
+use countersign_ledger::refusal::RefusalCode;
 use countersign_ledger::submission::Submission;
 
 use crate::failure::Failure;
@@ -24,7 +25,12 @@ pub const MAX_EVENT_FILE: usize = 1 << 20;
 pub fn read(path: &Path) -> Result<Submission, Failure> {
     let bytes = files::read(path, MAX_EVENT_FILE)?;
     Submission::parse(bytes.trim_ascii()).map_err(|refusal| {
-        Failure::usage(format_args!("{} is no event file: {refusal}", path.display()))
+        let reason = match refusal.code {
+            // what was found is a whole sentence there
+            RefusalCode::MalformedJson => refusal.found,
+            _ => refusal.to_string(),
+        };
+        Failure::usage(format_args!("{} is no event file: {reason}", path.display()))
             .hint("`countersign event new` makes one")
     })
 }

@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use countersign_ledger::keys::{
-    PrivateKeyError, PublicKey, SigningKey, decode_base64, encode_base64, is_encrypted_pem,
+    PrivateKeyError, PublicKey, PublicKeyError, SigningKey, decode_base64, encode_base64, is_encrypted_pem,
 };
 use zeroize::Zeroizing;
 
@@ -247,8 +247,11 @@ impl Keyring {
     /// # Errors
     /// When it is none of these.
     pub fn named(&self, argument: &str) -> Result<NamedKey, Failure> {
-        if let Ok(key) = argument.parse() {
-            return Ok(NamedKey::Public(key));
+        match argument.parse() {
+            Ok(key) => return Ok(NamedKey::Public(key)),
+            // not a key's base64 at all: a file
+            Err(PublicKeyError::Encoding { .. }) => {}
+            Err(error) => return Err(Failure::usage(error)),
         }
         let path = Path::new(argument);
         let text = Zeroizing::new(files::read_text(path, MAX_KEY_FILE).map_err(|failure| {

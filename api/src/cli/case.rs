@@ -178,11 +178,13 @@ fn read_terms(arguments: &[String]) -> Result<Value, Failure> {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Every donor and every recipient signs: give their keys, or --draft FILE and pass the file around.
+Every donor and every recipient signs: give their keys, or --draft FILE and pass the file
+around.
 
 EXAMPLE
-  countersign case open us-dsca.xa-b-uaa --title \"Radios\" --donor us-dsca --recipient xa-mod --inspector us-odc \\
-    --legal-basis \"FMS case XA-B-UAA\" --end-use \"national defence\" --end-user \"armed forces\" \\
+  countersign case open us-dsca.xa-b-uaa --title \"Radios\" --donor us-dsca \\
+    --recipient xa-mod --inspector us-odc --legal-basis \"FMS case XA-B-UAA\" \\
+    --end-use \"national defence\" --end-user \"armed forces\" \\
     --terms receipt_within=30 --key donor.pem --key recipient.pem")]
 struct OpenArgs {
     /// The case's id (`[a-z0-9][a-z0-9._-]*`)
@@ -209,11 +211,12 @@ struct OpenArgs {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Only what is given changes; the parties of a role and the terms are replaced as a whole. Donors and recipients sign, and
-so does each party that is given a new role.
+Only what is given changes; the parties of a role and the terms are replaced as a whole.
+Donors and recipients sign, and so does each party that is given a new role.
 
 EXAMPLE
-  countersign case amend us-dsca.xa-b-uaa --terms receipt_within=60 --reason \"winter\" --key donor.pem --key xa.pem")]
+  countersign case amend us-dsca.xa-b-uaa --terms receipt_within=60 --reason \"winter\" \\
+    --key donor.pem --key xa.pem")]
 struct AmendArgs {
     /// The case
     case: CaseId,
@@ -242,11 +245,12 @@ struct AmendArgs {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-The inspectors named take the place of all before. Donor and recipient sign, or donor and an oversight party; so does
-each new inspector.
+The inspectors named take the place of all before. Donor and recipient sign, or donor and an
+oversight party; so does each new inspector.
 
 EXAMPLE
-  countersign case inspectors us-dsca.xa-b-uaa --inspector us-odc --reason \"first visit\" --key donor.pem --key xa.pem")]
+  countersign case inspectors us-dsca.xa-b-uaa --inspector us-odc --reason \"first visit\" \\
+    --key donor.pem --key xa.pem")]
 struct InspectorsArgs {
     /// The case
     case: CaseId,

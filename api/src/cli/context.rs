@@ -120,6 +120,9 @@ impl Context {
             return Ok(client.clone());
         }
         let out = self.out;
+        if is_open_to_listeners(&self.global.server) {
+            out.warn("plain http: whoever is on the way can read what events disclose; use https");
+        }
         let settings = Settings {
             server: self.global.server.clone(),
             ca_cert: self.global.ca_cert.clone(),
@@ -169,5 +172,32 @@ impl Context {
             return Ok(());
         }
         Err(Failure::refused("you said no: nothing was done"))
+    }
+}
+
+/// Tells whether an address is plain HTTP to another machine. Signatures protect what is said, not who reads it.
+fn is_open_to_listeners(server: &str) -> bool {
+    let Some(rest) = server.strip_prefix("http://") else { return false };
+    let host = rest.split('/').next().unwrap_or_default();
+    let host =
+        host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(h, _)| h);
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    !(host == "localhost" || address.is_ok_and(|address| address.is_loopback()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_http_to_another_machine_is_open() {
+        for own in ["http://127.0.0.1:8750", "http://localhost/x", "http://[::1]:80", "https://ledger.example.org"] {
+            assert!(!is_open_to_listeners(own), "{own}");
+        }
+        for open in
+            ["http://ledger.example.org", "http://10.0.0.1:8750", "http://[2001:db8::1]:80", "http://127.example.org"]
+        {
+            assert!(is_open_to_listeners(open), "{open}");
+        }
     }
 }

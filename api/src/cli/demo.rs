@@ -20,7 +20,8 @@ use stage::Stage;
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-The verifier `countersign-verify` is looked for beside this program; COUNTERSIGN_VERIFY_BIN names another.
+The verifier `countersign-verify` is looked for beside this program; COUNTERSIGN_VERIFY_BIN
+names another.
 
 EXAMPLE
   countersign demo

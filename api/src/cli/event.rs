@@ -41,8 +41,9 @@ enum EventCommand {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-An event that was recorded already gets its receipt again: to submit twice is safe. The receipt of DRAFT.event.json is
-written to DRAFT.receipt.json, or with --receipt-dir to DIR/HASH.receipt.json; it is checked first.
+An event that was recorded already gets its receipt again: to submit twice is safe. The
+receipt of DRAFT.event.json is written to DRAFT.receipt.json, or with --receipt-dir to
+DIR/HASH.receipt.json; it is checked first.
 
 EXAMPLE
   countersign event submit dispatch.event.json receipt.event.json --receipt-dir receipts")]

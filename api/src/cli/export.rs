@@ -16,8 +16,8 @@ use crate::output::Report;
 /// Arguments of `export`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-The file appears only when it is whole. It proves nothing by itself: give it to `countersign-verify`, with the ledger
-id that you have from a source you trust.
+The file appears only when it is whole. It proves nothing by itself: give it to
+`countersign-verify`, with the ledger id that you have from a source you trust.
 
 EXAMPLE
   countersign export --output ledger.bundle.jsonl

@@ -39,12 +39,12 @@ const MAX_POLICY: usize = 64 * 1024;
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Makes the folder DIR with an empty ledger in it: entry 0 names the log key, the governance keys and the signature
-policy, and every governance key signs it. The ledger id that is printed is the one value that an inspector must have
-from a source to trust: publish it.
+Makes the folder DIR with an empty ledger in it: entry 0 names the log key, the governance
+keys and the signature policy, and every governance key signs it. The ledger id that is
+printed is the one value that an inspector must have from a source to trust: publish it.
 
-When governance keys are elsewhere, --draft writes entry 0 to a file, each officer signs it with `countersign event
-sign`, and --genesis begins the ledger with the signed file.
+When governance keys are elsewhere, --draft writes entry 0 to a file, each officer signs it
+with `countersign event sign`, and --genesis begins the ledger with the signed file.
 
 EXAMPLE
   countersign init --data ledger --origin ledger.example.org/2026 --threshold 2 \\

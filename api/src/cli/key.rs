@@ -42,8 +42,9 @@ enum KeyCommand {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Makes FILE, a private key that only you can read (PKCS#8 PEM, encrypted under a passphrase), and FILE.pub, the public
-key to give away. Nothing is overwritten. A key made by OpenSSL does as well:
+Makes FILE, a private key that only you can read (PKCS#8 PEM, encrypted under a
+passphrase), and FILE.pub, the public key to give away. Nothing is overwritten. A key made
+by OpenSSL does as well:
   openssl genpkey -algorithm ed25519 -aes-256-cbc -out officer.pem
 
 EXAMPLE
@@ -97,8 +98,9 @@ impl GrantArgs {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-The new key signs too, so give its private file; or give its public key and --draft, and have its holder run
-`countersign event sign`. A party's own key can give away only what it has; more needs the governance keys.
+The new key signs too, so give its private file; or give its public key and --draft, and
+have its holder run `countersign event sign`. A party's own key can give away only what it
+has; more needs the governance keys.
 
 EXAMPLE
   countersign key add xa-mod new.pem --holder \"MoD, stores\" --use 'transfer.*' --key officer.pem")]
@@ -131,11 +133,13 @@ struct RetireArgs {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-What the key signed before stays valid; what it signed from --suspect-from on is reported as suspect. More than 30 days
-back needs the governance keys. A key may sign its own revocation.
+What the key signed before stays valid; what it signed from --suspect-from on is reported as
+suspect. More than 30 days back needs the governance keys. A key may sign its own
+revocation.
 
 EXAMPLE
-  countersign key revoke xa-mod stolen.pem.pub --reason stolen --suspect-from 2026-09-01T00:00:00Z --key other.pem")]
+  countersign key revoke xa-mod stolen.pem.pub --reason stolen \\
+    --suspect-from 2026-09-01T00:00:00Z --key other.pem")]
 struct RevokeArgs {
     /// The party
     party: PartyId,

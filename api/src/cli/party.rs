@@ -39,12 +39,13 @@ enum PartyCommand {
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-The governance quorum signs, and so does each new key: give its private file; or give its public key and --draft, and
-have its holder run `countersign event sign`.
+The governance quorum signs, and so does each new key: give its private file; or give its
+public key and --draft, and have its holder run `countersign event sign`.
 
 EXAMPLE
-  countersign party enroll xa-mod --name \"Міністерство оборони\" --country UA --capacity recipient \\
-    --party-key officer.pem --holder \"MoD, stores\" --key governance-1.pem --key governance-2.pem")]
+  countersign party enroll xa-mod --name \"Міністерство оборони\" --country UA \\
+    --capacity recipient --party-key officer.pem --holder \"MoD, stores\" \\
+    --key governance-1.pem --key governance-2.pem")]
 struct EnrollArgs {
     /// The party's id (`[a-z0-9][a-z0-9_-]*`)
     party: PartyId,
@@ -69,7 +70,8 @@ struct EnrollArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 EXAMPLE
-  countersign party amend xa-mod --capacity recipient --capacity custodian --reason \"takes custody\" --key gov.pem")]
+  countersign party amend xa-mod --capacity recipient --capacity custodian \\
+    --reason \"takes custody\" --key gov.pem")]
 struct AmendArgs {
     /// The party
     party: PartyId,
@@ -94,7 +96,8 @@ struct AmendArgs {
 The governance quorum and the successor sign.
 
 EXAMPLE
-  countersign party succeed xa-mod xa-dod --reason \"reorganised\" --key gov-1.pem --key gov-2.pem --key xa-dod.pem")]
+  countersign party succeed xa-mod xa-dod --reason \"reorganised\" \\
+    --key gov-1.pem --key gov-2.pem --key xa-dod.pem")]
 struct SucceedArgs {
     /// The party
     party: PartyId,

@@ -12,8 +12,8 @@ use super::Context;
 use crate::failure::{Exit, Failure};
 use crate::server::{DataArgs, Limits, Options, tls_config};
 
-/// The variable that says what is logged.
-const LOG_VARIABLE: &str = "COUNTERSIGN_LOG";
+/// The variables that say what is logged: the first that is set.
+const LOG_VARIABLES: [&str; 2] = ["COUNTERSIGN_LOG", "RUST_LOG"];
 
 /// Arguments of `countersign serve`.
 #[derive(Debug, Args)]
@@ -101,7 +101,8 @@ fn check_address(args: &ServeArgs) -> Result<(), Failure> {
 
 /// Starts the log; a second time in one process changes nothing.
 fn init_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = LOG_VARIABLES.iter().find_map(|name| EnvFilter::try_from_env(name).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter).with_target(false);
     let _ = match format {
         LogFormat::Text => log.with_ansi(false).try_init(),

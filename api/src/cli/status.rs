@@ -15,8 +15,8 @@ use crate::output::{Report, fields};
 /// Arguments of `status`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-The server's checkpoint is checked: the ledger's log key signed it, and it extends the newest one that you have seen.
-Whether others are shown the same is not known from this.
+The server's checkpoint is checked: the ledger's log key signed it, and it extends the
+newest one that you have seen. Whether others are shown the same is not known from this.
 
 EXAMPLE
   countersign status --server https://ledger.example.org --ledger ID

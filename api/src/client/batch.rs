@@ -75,7 +75,7 @@ where
         drop(receive);
         result
     })?;
-    Ok(trust.save()?)
+    Ok(trust.save(transport)?)
 }
 
 /// Checks the receipts of each chunk, on all cores, and hands them on.
@@ -101,7 +101,7 @@ where
             }
             done(index, outcome)?;
         }
-        trust.save()?;
+        trust.save(transport)?;
     }
     Ok(())
 }
@@ -214,7 +214,7 @@ impl<I: Iterator<Item = (usize, Submission)>> Sender<'_, I> {
     fn take(&mut self, verdicts: Vec<Option<Verdict>>) -> Vec<Answer> {
         let mut answers = Vec::with_capacity(verdicts.len());
         let rest = self.waiting.split_off(verdicts.len());
-        let sent = std::mem::replace(&mut self.waiting, VecDeque::new());
+        let sent = std::mem::take(&mut self.waiting);
         for (item, verdict) in sent.into_iter().zip(verdicts) {
             match verdict {
                 Some(verdict) => answers.push(Answer { index: item.index, submission: item.submission, verdict }),

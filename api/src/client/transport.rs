@@ -259,8 +259,8 @@ impl Transport {
 
     /// Says that it waits, and waits.
     pub(super) fn wait(&self, pause: Duration, error: &ClientError) {
-        if let Some(on_wait) = self.settings.on_wait.as_ref().filter(|_| pause >= Duration::from_millis(800)) {
-            on_wait(&format!("{error}; trying again in {:.0} s", pause.as_secs_f64().max(1.0)));
+        if let Some(on_wait) = self.settings.on_wait.as_ref().filter(|_| pause >= Duration::from_secs(1)) {
+            on_wait(&format!("{error}; trying again in {:.0} s", pause.as_secs_f64()));
         }
         std::thread::sleep(pause);
     }
@@ -291,7 +291,8 @@ impl Waiter {
             return None;
         }
         let doubled = FIRST_PAUSE.saturating_mul(1u32 << (self.tries - 1).min(10)).min(LONGEST_PAUSE);
-        Some(after.unwrap_or(doubled).max(jittered(doubled)))
+        let pause = jittered(doubled);
+        Some(after.map_or(pause, |after| after.max(pause)))
     }
 }
 

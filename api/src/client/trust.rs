@@ -62,7 +62,10 @@ impl Trust {
     /// Reads the ledger's first keys and what was seen of it before.
     pub(super) fn establish(transport: &Transport, ledger: LedgerId, state: StateFolder) -> Result<Self, ClientError> {
         let keys = read_keys(transport, ledger)?;
-        let newest = Newest { checkpoint: state.checkpoint(&ledger)?, proved: HashMap::new() };
+        let mut newest = Newest { checkpoint: state.checkpoint(&ledger)?, proved: HashMap::new() };
+        if let Some(seen) = &newest.checkpoint {
+            newest.proved.insert(seen.checkpoint().size, seen.checkpoint().root);
+        }
         Ok(Self { ledger, state, keys: Mutex::new(keys), newest: Mutex::new(newest) })
     }
 
@@ -123,8 +126,12 @@ impl Trust {
         Ok(())
     }
 
-    /// Writes the newest checkpoint to the state folder.
-    pub(super) fn save(&self) -> Result<(), ClientError> {
+    /// Writes the newest checkpoint to the state folder, after comparing it with what another command of this user may
+    /// have seen meanwhile.
+    pub(super) fn save(&self, transport: &Transport) -> Result<(), ClientError> {
+        if let Some(kept) = self.state.checkpoint(&self.ledger)? {
+            self.observe(transport, &kept, TreeSize(0))?;
+        }
         match self.newest() {
             Some(newest) => self.state.keep(&self.ledger, &newest),
             None => Ok(()),

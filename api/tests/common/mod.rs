@@ -39,7 +39,8 @@ impl Said {
     pub fn fails(self, status: i32, text: &str) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         assert!(self.stderr.contains(text), "expected {text:?} in {self:?}");
-        assert!(self.stderr.lines().any(|line| line.starts_with("error: ")), "{self:?}");
+        let is_error = |line: &str| line.starts_with("error: ") || line.starts_with("{\"error\":");
+        assert!(self.stderr.lines().any(is_error), "{self:?}");
         self
     }
 

@@ -26,14 +26,16 @@ const MAX_BODY: usize = 1 << 20;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-The draft gets a fresh id, the ledger's id, and as `after` the latest event of its stream: from the server, or without
-one from a bundle or receipt (--from). The body is checked against its kind, and a mistake is named by its place. With
---key the draft is signed at once, after it was shown.
+The draft gets a fresh id, the ledger's id, and as `after` the latest event of its stream:
+from the server, or without one from a bundle or receipt (--from). The body is checked
+against its kind, and a mistake is named by its place. With --key the draft is signed at
+once, after it was shown.
 
 EXAMPLE
   countersign event kinds transfer.received > schema.json
-  countersign event new --kind transfer.received --subject consignment/2026-0001 --case us-dsca.xa-b-uaa \\
-    --author xa-mod --body receipt.json --evidence photo.jpg --conceal /body/place -o receipt.event.json")]
+  countersign event new --kind transfer.received --subject consignment/2026-0001 \\
+    --case us-dsca.xa-b-uaa --author xa-mod --body receipt.json --evidence photo.jpg \\
+    --conceal /body/place -o receipt.event.json")]
 pub(super) struct NewArgs {
     /// What happened
     #[arg(long)]

@@ -22,8 +22,9 @@ use crate::output::Report;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-An event of the ledger is shown only after its receipt was checked: it is in the ledger, under a checkpoint that extends
-the newest one that you have seen. --receipt keeps that receipt.
+An event of the ledger is shown only after its receipt was checked: it is in the ledger,
+under a checkpoint that extends the newest one that you have seen. --receipt keeps that
+receipt.
 
 EXAMPLE
   countersign event show 12

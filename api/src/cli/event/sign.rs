@@ -19,8 +19,9 @@ use crate::output::Report;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Works offline. Every value that the signature will be under is shown, one a line, with control, invisible and
-bidirectional characters escaped; concealed values are marked. The file is replaced in one step.
+Works offline. Every value that the signature will be under is shown, one a line, with
+control, invisible and bidirectional characters escaped; concealed values are marked. The
+file is replaced in one step.
 
 EXAMPLE
   countersign event sign receipt.event.json --key officer.pem

@@ -417,3 +417,29 @@ fn the_bundle_is_the_ledger() {
     assert!(file.header("content-disposition").unwrap().ends_with(".bundle.jsonl.zst\""));
     served.get("/v1/bundle?compress=gzip").problem(400, "bad_parameter");
 }
+
+#[test]
+fn what_is_disclosed_travels_beside_the_entry() {
+    use countersign_ledger::disclosure::{SystemSalts, conceal};
+
+    let served = Served::new();
+    let mut payload = served.world.payload(&super::dispatch("consignment/a"));
+    let whole = payload["body"].clone();
+    let (body, disclosures) = conceal(&whole, &["/body/lines/0/serials"], &mut SystemSalts).unwrap();
+    payload["body"] = body;
+    let envelope: serde_json::Value = super::sign(&payload, &["us-dsca/0"]).canonical().parse().unwrap();
+    let submission = json!({ "envelope": envelope, "disclosures": disclosures });
+    let answer = served.post(JSON, submission.to_string().as_bytes());
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert_eq!(answer.json()["disclosures"], json!(disclosures));
+    assert!(!answer.json()["entry"].as_str().unwrap().contains("SYN-0001"));
+
+    let view = served.get("/v1/entries/5").json();
+    assert_eq!((&view["disclosures"], &view["body"]), (&json!(disclosures), &whole));
+    assert_eq!(view["event"]["body"], payload["body"], "the event stays as it was signed");
+    let event = answer.header("countersign-event").unwrap();
+    assert_eq!(served.get(&format!("/v1/events/{event}")).json()["disclosures"], json!(disclosures));
+    let last = served.get("/v1/bundle").text().lines().last().unwrap().to_owned();
+    assert_eq!(last, json!({ "disclosure": disclosures[0] }).to_string());
+    assert_eq!(served.get("/v1/entries/4").json().get("body"), None, "nothing is concealed there");
+}
