@@ -6,7 +6,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign_ledger::append::{Ledger, LedgerState, OpenError, OpenOptions, Recorded, SubmitError};
 use countersign_ledger::high_water::HighWater;
@@ -14,9 +17,10 @@ use countersign_ledger::id::Seq;
 use countersign_ledger::store::memory::MemoryStore;
 use countersign_ledger::store::testing::{Fault, FaultyStore};
 use countersign_ledger::submission::Submission;
+use countersign_ledger::time::{Clock, Time};
 use countersign_tests::harness::people::dispatch_body;
 use countersign_tests::harness::world::{self, World};
-use countersign_tests::harness::{DataFolder, Draft, Server, draft, verify};
+use countersign_tests::harness::{DataFolder, Draft, Server, binaries, draft, verify};
 use serde_json::{Value, json};
 
 const CASE: &str = "us-dsca.x1";
@@ -29,11 +33,11 @@ fn dispatch(n: usize) -> Draft {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     /// The store's write fails and leaves nothing: a full disk.
-    StoreNotWritten,
+    StoreRefuses,
     /// The store's write is durable, and the committer does not learn of it: a power cut behind it.
-    StoreWritten,
+    StoreIsSilent,
     /// The store has it, the high-water mark could not be written.
-    MarkNotWritten,
+    MarkRefuses,
 }
 
 /// A crash, and what must hold after it.
@@ -44,9 +48,9 @@ struct Row {
 }
 
 const TABLE: [Row; 3] = [
-    Row { step: Step::StoreNotWritten, stands: false },
-    Row { step: Step::StoreWritten, stands: true },
-    Row { step: Step::MarkNotWritten, stands: true },
+    Row { step: Step::StoreRefuses, stands: false },
+    Row { step: Step::StoreIsSilent, stands: true },
+    Row { step: Step::MarkRefuses, stands: true },
 ];
 
 /// A high-water file in memory, of which writes can be made to fail: by the kernel, so that the code that runs is that
@@ -128,9 +132,9 @@ fn a_commit_that_breaks_off_stands_whole_or_not_at_all() {
         let head = frail.world.ledger.head();
         let broken = frail.world.submission(&dispatch(2), &["us-dsca/0"]);
         match step {
-            Step::StoreNotWritten => frail.store.fail_after(0, Fault::Before),
-            Step::StoreWritten => frail.store.fail_after(0, Fault::After),
-            Step::MarkNotWritten => frail.mark.seal(),
+            Step::StoreRefuses => frail.store.fail_after(0, Fault::Before),
+            Step::StoreIsSilent => frail.store.fail_after(0, Fault::After),
+            Step::MarkRefuses => frail.mark.seal(),
         }
 
         // Nothing is acknowledged, readers see what was there before, and nothing more is taken.
@@ -162,6 +166,33 @@ fn assert_stands(world: &World, recorded: &Recorded) {
     recorded.receipt.verify_inclusion().unwrap();
     let lines = world.store.lines(recorded.seq, 1, 1).unwrap();
     assert_eq!(lines, [recorded.receipt.entry().as_bytes()]);
+}
+
+/// A clock that breaks.
+struct Broken(Arc<world::Hands>, AtomicBool);
+
+impl Clock for Broken {
+    fn now(&self) -> Time {
+        assert!(!self.1.load(Ordering::SeqCst), "the clock is broken, as the test wants");
+        self.0.now()
+    }
+}
+
+#[test]
+fn a_committer_that_panics_has_failed() {
+    let world = World::with_case();
+    world.ledger.shutdown();
+    let clock = Arc::new(Broken(world.clock.clone(), AtomicBool::new(false)));
+    let parts = world::parts(world.store.clone(), clock.clone(), None, &["log"]);
+    let world = World { ledger: Ledger::open(parts, OpenOptions::default()).unwrap(), ..world };
+    world.say(&dispatch(1), &["us-dsca/0"]);
+    let head = world.ledger.head();
+    clock.1.store(true, Ordering::SeqCst);
+    let told = world.try_say(&dispatch(2), &["us-dsca/0"]);
+    assert!(matches!(told, Err(SubmitError::Stopped { .. })), "{told:?}");
+    world.ledger.shutdown();
+    assert!(matches!(world.ledger.state(), LedgerState::Failed(_)), "{:?}", world.ledger.state());
+    assert_eq!((world.ledger.head(), world.store.head().unwrap()), (head.clone(), Some(head)));
 }
 
 /// Events that queued together share a commit; whichever of them it is that fails, the same holds.
@@ -346,4 +377,85 @@ fn a_server_killed_in_the_middle_of_batches_loses_and_doubles_nothing() {
     }
     let (status, log) = server.stop();
     assert!(status.success(), "{status}\n{log}");
+}
+
+const MAP: &str = r#"
+kind = "transfer.dispatched"
+author = "us-dsca"
+key = "{No}"
+subject = "consignment/{No|id}"
+case = "us-dsca.x1"
+occurred = { date = "{Date|date}" }
+[input]
+dates = ["%Y-%m-%d"]
+[body]
+document_number = "W1A2B360000001"
+[[body.lines]]
+line = "1"
+nomenclature = "{Name}"
+quantity = "{Quantity|number}"
+unit = "EA"
+"#;
+
+const ROWS: u64 = 3_000;
+
+/// One import, under which the server is killed twenty times and started again at the same address.
+#[test]
+fn an_import_goes_on_when_its_server_is_killed() {
+    let folder = DataFolder::new();
+    let mut numbers = Numbers::new();
+    let mut server = Server::start(folder.serve());
+    server.found();
+    let base = size(&server);
+    let mut csv = "No,Date,Name,Quantity\n".to_owned();
+    (0..ROWS).for_each(|n| writeln!(csv, "W-{n:05},2026-09-01,Radio set,{}", n % 7 + 1).unwrap());
+    std::fs::write(folder.beside("rows.csv"), csv).unwrap();
+    std::fs::write(folder.beside("map.toml"), MAP).unwrap();
+    let import = |server: &Server, results: &str| {
+        let mut import = Command::new(binaries::countersign());
+        import.args(["import", "--json", "--yes", "--server", &server.url, "--ledger", &server.ledger]);
+        import.arg(folder.beside("rows.csv")).arg("--map").arg(folder.beside("map.toml"));
+        import.arg("--results").arg(folder.beside(results)).arg("--key").arg(folder.key_file("us-dsca/0"));
+        import.env("XDG_STATE_HOME", folder.beside("state"));
+        import.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        import.spawn().unwrap()
+    };
+    let mut first = import(&server, "first.csv");
+    let mut points: Vec<u64> = (0..KILLS).map(|_| base + numbers.below(ROWS)).collect();
+    points.sort_unstable();
+    let address = server.url.trim_start_matches("http://").to_owned();
+    let mut killed_under_way = 0;
+    for point in points {
+        while size(&server) < point && first.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        killed_under_way += usize::from(size(&server) < base + ROWS);
+        server.kill();
+        let mut again = folder.serve();
+        again.args(["--listen", &address]);
+        server = Server::start(again);
+    }
+    assert!(killed_under_way > 0, "the import was over before the first kill");
+    let output = first.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let recorded = report["appended"].as_u64().unwrap() + report["already"].as_u64().unwrap();
+    assert_eq!((&report["rows"], recorded), (&json!(ROWS), ROWS), "{report}");
+
+    // Every row stands once, where the results say; imported again, nothing is added.
+    let output = import(&server, "second.csv").wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["appended"], &report["already"]), (&json!(0), &json!(ROWS)), "{report}");
+    let rows = |name: &str| -> BTreeMap<String, (String, String)> {
+        let mut results = csv::Reader::from_path(folder.beside(name)).unwrap();
+        let headers = results.headers().unwrap().clone();
+        let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
+        let (key, event, seq) = (column("key"), column("event"), column("seq"));
+        let rows = results.records().map(|row| row.unwrap());
+        rows.map(|row| (row[key].to_owned(), (row[event].to_owned(), row[seq].to_owned()))).collect()
+    };
+    let first = rows("first.csv");
+    assert_eq!((first.len() as u64, &first), (ROWS, &rows("second.csv")));
+    assert_eq!(verify(&server.bundle(), &server.ledger).assert_verified(), base + ROWS);
 }

@@ -8,6 +8,8 @@ mod finish;
 mod people;
 mod streams;
 
+use std::collections::HashMap;
+
 use crate::authority::Authority;
 use crate::checkpoint::Checkpoint;
 use crate::checks::{Checks, Code, Fault, Place};
@@ -124,6 +126,8 @@ pub struct Fold<'g> {
     people: People,
     previous: Probed,
     probed: Probed,
+    /// The evidence files with a hash, by their numbers.
+    evidence_by_hash: HashMap<Hash, Vec<usize>>,
     evidence_found: Vec<bool>,
     evidence_faults: Vec<Option<(Place, u64)>>,
     surplus_told: bool,
@@ -170,6 +174,7 @@ impl<'g> Fold<'g> {
             people: People::default(),
             previous: Probed::default(),
             probed: Probed::default(),
+            evidence_by_hash: by_hash(&given.evidence),
             evidence_found: vec![false; given.evidence.len()],
             evidence_faults: vec![None; given.evidence.len()],
             surplus_told: false,
@@ -227,7 +232,7 @@ impl<'g> Fold<'g> {
             Item::Withheld(Err(fault)) => {
                 self.malformed(Place::line(line), &fault);
                 self.lose_tree();
-                self.withheld += 1;
+                self.withheld = self.withheld.saturating_add(1);
                 self.before = Before::Hidden;
             }
             Item::Leaf { hash, parsed, disclosed, strings } => {
@@ -292,7 +297,7 @@ impl<'g> Fold<'g> {
             self.range.push_subtree(withheld.height, withheld.hash);
         }
         self.position = self.position.max(end.min(self.size().unwrap_or(end)));
-        self.withheld += withheld.leaves();
+        self.withheld = self.withheld.saturating_add(withheld.leaves());
         self.last_leaf_shown = false;
         self.before = if withheld.height == 0 { Before::Leaf(withheld.hash) } else { Before::Hidden };
     }
@@ -393,4 +398,12 @@ impl<'g> Fold<'g> {
     fn something_hidden(&self) -> bool {
         self.withheld > 0 || !self.unread.is_empty()
     }
+}
+
+fn by_hash(files: &[EvidenceFile]) -> HashMap<Hash, Vec<usize>> {
+    let mut map: HashMap<Hash, Vec<usize>> = HashMap::new();
+    for (at, file) in files.iter().enumerate() {
+        map.entry(file.sha256).or_default().push(at);
+    }
+    map
 }

@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::hash::sha256;
+use sha2::{Digest, Sha256};
 
 /// 128 bits of a salted SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,15 +28,14 @@ impl Salt {
 
     /// The key of some parts; the parts are told apart by their lengths.
     pub fn key(&self, parts: &[&[u8]]) -> Key {
-        let mut bytes = Vec::with_capacity(160);
-        bytes.extend_from_slice(&self.0);
+        let mut hasher = Sha256::new_with_prefix(self.0);
         for part in parts {
-            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            bytes.extend_from_slice(part);
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part);
         }
-        let hash = sha256(&[&bytes]);
+        let hash = hasher.finalize();
         let mut key = [0; 16];
-        key.copy_from_slice(&hash.as_bytes()[..16]);
+        key.copy_from_slice(&hash[..16]);
         if key == Key::EMPTY.0 {
             key[0] = 1;
         }

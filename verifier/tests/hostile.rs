@@ -124,3 +124,17 @@ fn text_from_entries_cannot_rewrite_the_report() {
         assert!(text.contains("u{202e}verified"), "{text}");
     }
 }
+
+/// Numbers at the edge of what a line may state do not overflow anything.
+#[test]
+fn largest_numbers() {
+    let f = Forge::usual();
+    let run = format!("{{\"withheld\":{{\"start\":0,\"end\":{},\"hash\":\"{}\"}}}}\n", 1u64 << 52, "0".repeat(64));
+    let bundle = format!("no header\n{}", run.repeat(5000));
+    assert_eq!(check(&bundle, &f.given()).verdict(), Verdict::Failed);
+    let far = f.lines[3].replace("\"seq\":3", "\"seq\":9007199254740991");
+    let bundle = format!("no header\n{run}{far}\n{far}\n{run}");
+    assert_eq!(check(&bundle, &f.given()).verdict(), Verdict::Failed);
+    let bundle = format!("{}{run}{far}\n", f.bundle());
+    assert_eq!(check(&bundle, &f.given()).verdict(), Verdict::Failed);
+}

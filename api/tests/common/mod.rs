@@ -1,6 +1,6 @@
 //! A ledger with real server processes, for tests of the command line and of the client.
 #![allow(dead_code, unreachable_pub, reason = "each test uses some of it")]
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

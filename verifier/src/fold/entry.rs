@@ -156,12 +156,11 @@ impl Fold<'_> {
     }
 
     fn check_ledger(&mut self, place: Place, seq: u64, event: &Event) {
-        let named = event.ledger.map(|hash| hash.to_string());
         match self.ledger {
             _ if seq == 0 => {}
             Some(ledger) if event.ledger == Some(ledger) => {}
             Some(ledger) => {
-                let found = named.unwrap_or_else(|| "no ledger named".to_owned());
+                let found = event.ledger.map_or_else(|| "no ledger named".to_owned(), |hash| hash.to_string());
                 let fault = Fault::new("the ledger that an event names", ledger.to_string(), found);
                 self.checks.fail(Code::Ledger, place, fault);
             }
@@ -317,11 +316,8 @@ impl Fold<'_> {
 
     fn match_evidence(&mut self, place: Place, event: &Event) {
         for item in &event.evidence {
-            for (at, file) in self.given.evidence.iter().enumerate() {
-                if file.sha256 != item.sha256 {
-                    continue;
-                }
-                if file.size == item.size {
+            for &at in self.evidence_by_hash.get(&item.sha256).into_iter().flatten() {
+                if self.given.evidence[at].size == item.size {
                     self.evidence_found[at] = true;
                 } else {
                     self.evidence_faults[at].get_or_insert((place, item.size));

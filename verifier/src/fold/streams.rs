@@ -152,15 +152,14 @@ impl Fold<'_> {
         stream: &Stream,
     ) -> Result<Option<&'static str>, Fault> {
         let must_be_head = matches!(event.subject.kind(), "ledger" | "case");
-        let expected = if must_be_head {
-            match self.head_seq(stream) {
-                Some(head) => format!("the head of the stream, entry {head}"),
-                None => "null, as the stream starts here".to_owned(),
-            }
-        } else {
-            "an earlier event of the same stream".to_owned()
+        let fault = |found: &str| {
+            let expected = match (must_be_head, self.head_seq(stream)) {
+                (true, Some(head)) => format!("the head of the stream, entry {head}"),
+                (true, None) => "null, as the stream starts here".to_owned(),
+                (false, _) => "an earlier event of the same stream".to_owned(),
+            };
+            Err(Fault::new(format!("after {after}"), expected, found))
         };
-        let fault = |found: &str| Err(Fault::new(format!("after {after}"), expected.as_str(), found));
         let key = self.salt.key(&[after.0.as_bytes()]);
         let Some(ordinal) = self.events.get(key) else {
             let says_it_starts = entry.stream.is_none();
