@@ -167,7 +167,6 @@ impl Committer {
         while let Ok(first) = queue.recv() {
             let jobs = self.take(first, queue);
             if let Err(fatal) = self.commit(jobs) {
-                *self.shared.state() = LedgerState::Failed(fatal.0.clone());
                 for job in queue.try_iter() {
                     self.shared.queued.fetch_sub(1, Ordering::Relaxed);
                     (job.done)(Err(SubmitError::Stopped { reason: fatal.0.clone() }));
@@ -203,6 +202,7 @@ impl Committer {
                 None => match self.admit(prepared, check_head, &mut overlay) {
                     Ok(outcome) => waiting.push((outcome, done)),
                     Err(error) => {
+                        self.fail(&error);
                         done(Err(SubmitError::Stopped { reason: error.0.clone() }));
                         fatal = Some(error);
                     }
@@ -216,6 +216,7 @@ impl Committer {
         let appended = match durable {
             Ok(appended) => appended,
             Err(fatal) => {
+                self.fail(&fatal);
                 for (_, done) in waiting {
                     done(Err(SubmitError::Stopped { reason: fatal.0.clone() }));
                 }
@@ -232,6 +233,11 @@ impl Committer {
             done(told.result(outcome));
         }
         Ok(())
+    }
+
+    /// Takes nothing more, from before anybody is told why.
+    fn fail(&self, fatal: &Fatal) {
+        *self.shared.state() = LedgerState::Failed(fatal.0.clone());
     }
 
     fn admit(&mut self, prepared: Box<Prepared>, check_head: bool, overlay: &mut Overlay) -> Result<Outcome, Fatal> {
@@ -337,6 +343,15 @@ impl Committer {
         published.time = self.time;
         if published.authority.closed().is_some() {
             *self.shared.state() = LedgerState::Closed;
+        }
+    }
+}
+
+impl Drop for Committer {
+    /// A committer that panics leaves the store as much in doubt as a write that fails.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.fail(&Fatal("the committer panicked".to_owned()));
         }
     }
 }
