@@ -18,6 +18,7 @@ pub const MAX_DISCLOSURE_BYTES: usize = 256 * 1024;
 
 const SD: &str = "_sd";
 const DOTS: &str = "...";
+const ALGORITHM: &str = "_sd_alg";
 /// Where a body stands in its payload.
 const BODY_DEPTH: usize = 2;
 
@@ -133,8 +134,8 @@ fn content(at: usize, json: &[u8]) -> Result<Content<'_>, DisclosureFault> {
     match (count, items.next(), items.next()) {
         (2, Some(value), None) => Ok((None, value)),
         (3, Some(Value::Str(name)), Some(value)) => {
-            if name == SD || name == DOTS {
-                return Err(DisclosureFault::new(Some(at), "a name other than _sd and ...", quoted(&name)));
+            if name == SD || name == DOTS || name == ALGORITHM {
+                return Err(DisclosureFault::new(Some(at), "a name other than _sd, _sd_alg and ...", quoted(&name)));
             }
             Ok((Some(name), value))
         }
@@ -217,7 +218,7 @@ impl Walk<'_, '_> {
         let mut disclosed: HashSet<String> = HashSet::new();
         for (name, value) in members {
             match &**name {
-                "_sd_alg" => {
+                ALGORITHM => {
                     return Err(DisclosureFault::new(inside, "no _sd_alg", "_sd_alg"));
                 }
                 DOTS => {

@@ -72,7 +72,15 @@ impl DataFolder {
     /// The command that serves it on a free port of the loopback interface.
     #[must_use]
     pub fn serve(&self) -> Command {
-        serve(&self.path())
+        self.serve_at("127.0.0.1:0")
+    }
+
+    /// The command that serves it at an address.
+    #[must_use]
+    pub fn serve_at(&self, address: &str) -> Command {
+        let mut command = Command::new(binaries::countersign());
+        command.args(["serve", "--json", "--listen", address, "--data"]).arg(self.path());
+        command
     }
 }
 
@@ -80,14 +88,6 @@ impl Default for DataFolder {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// The command that serves a data folder on a free port of the loopback interface.
-#[must_use]
-pub fn serve(data: &Path) -> Command {
-    let mut command = Command::new(binaries::countersign());
-    command.args(["serve", "--listen", "127.0.0.1:0", "--json", "--data"]).arg(data);
-    command
 }
 
 /// Writes the private key of a name, unencrypted and for its owner only.
