@@ -353,3 +353,50 @@ fn a_genesis_goes_round_by_file() {
     assert_eq!(status["ledger"].as_str(), Some(ledger.as_str()));
     server.stop();
 }
+
+#[test]
+fn a_successor_names_the_checkpoint_that_it_continues() {
+    let world = World::new();
+    let checkpoint = world.run(&["status", "--checkpoint"]).ok();
+    assert!(checkpoint.starts_with("ledger.example/test\n1\n"), "{checkpoint}");
+    world.folder.write("last.checkpoint", &checkpoint);
+    let said = world.folder.run(&[
+        "init",
+        "--data",
+        "successor",
+        "--origin",
+        "ledger.example/next",
+        "--threshold",
+        "1",
+        "--governance-key",
+        "g1.pem",
+        "--no-passphrase",
+        "--yes",
+        "--predecessor",
+        "last.checkpoint",
+        "--predecessor-ledger",
+        &world.ledger,
+    ]);
+    said.ok();
+    let successor = Server::start(&world.folder, "successor");
+    let shown = world.folder.run(&["event", "show", "0", "--server", &successor.url]).ok();
+    assert!(shown.contains(&format!("/body/predecessor/ledger = \"{}\"", world.ledger)), "{shown}");
+    assert!(shown.contains("/body/predecessor/size = 1\n"), "{shown}");
+}
+
+#[test]
+fn tls_needs_a_certificate_that_is_trusted() {
+    let folder = Folder::new();
+    folder.init("data");
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    folder.write("cert.pem", &made.cert.pem());
+    folder.write("key.pem", &made.signing_key.serialize_pem());
+    let server = Server::start_with(&folder, "data", &["--tls-cert", "cert.pem", "--tls-key", "key.pem"]);
+    assert!(server.url.starts_with("https://"), "{}", server.url);
+    folder.run(&["status", "--server", &server.url]).fails(2, "cannot reach https://");
+    folder.run(&["status", "--server", &server.url, "--ca-cert", "cert.pem"]).ok();
+    // plain http to it gets no further
+    let plain = server.url.replace("https://", "http://");
+    let said = folder.run(&["status", "--server", &plain, "--timeout", "2"]);
+    assert_ne!(said.status, 0, "{said:?}");
+}

@@ -124,9 +124,13 @@ pub struct Server {
 
 impl Server {
     pub fn start(folder: &Folder, data: &str) -> Self {
+        Self::start_with(folder, data, &[])
+    }
+
+    pub fn start_with(folder: &Folder, data: &str, more: &[&str]) -> Self {
         let log = fs::File::create(folder.path(&format!("{}.log", data.replace('/', "_")))).unwrap();
         let mut child = folder
-            .command(&["serve", "--data", data, "--listen", "127.0.0.1:0"])
+            .command(&[&["serve", "--data", data, "--listen", "127.0.0.1:0"], more].concat())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
