@@ -13,6 +13,7 @@ pub mod disclosure;
 pub mod entry;
 pub mod envelope;
 pub mod event;
+pub mod facts;
 pub mod fault;
 pub mod hash;
 pub mod high_water;

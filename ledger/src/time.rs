@@ -127,6 +127,21 @@ impl Date {
         Time(days_from_epoch(self.0) * MILLIS_PER_DAY)
     }
 
+    /// Returns the date `days` later (or earlier, if negative), saturating at the ends of the years 1900 to 9999.
+    #[must_use]
+    pub fn plus_days(self, days: i64) -> Self {
+        let limit = || if days < 0 { civil::date(1900, 1, 1) } else { civil::date(9999, 12, 31) };
+        let moved = i32::try_from(days).ok().and_then(|days| jiff::Span::new().try_days(days).ok());
+        let moved = moved.and_then(|span| self.0.checked_add(span).ok());
+        Self(moved.filter(|date| (1900..=9999).contains(&date.year())).unwrap_or_else(limit))
+    }
+
+    /// Returns how many days lie from this date to another: negative when that one is earlier.
+    #[must_use]
+    pub fn days_until(self, other: Self) -> i64 {
+        days_from_epoch(other.0) - days_from_epoch(self.0)
+    }
+
     /// Makes a date of year, month and day; `None` when there is no such day or the year is not 1900 to 9999.
     #[must_use]
     pub fn new(year: i16, month: i8, day: i8) -> Option<Self> {

@@ -31,6 +31,8 @@ pub struct Restored {
     pub used: Vec<usize>,
     /// The pointers, from the payload's root, of what was put back.
     pub places: Vec<String>,
+    /// The pointers of the objects and arrays of which something is not disclosed, each once.
+    pub concealing: Vec<String>,
 }
 
 /// Tells whether a body holds a digest, or anything that looks like one.
@@ -66,6 +68,7 @@ pub fn restore(body: &Value, disclosures: &[Disclosure], matching: Matching) -> 
         used: BTreeSet::new(),
         undisclosed: 0,
         places: Vec::new(),
+        concealing: Vec::new(),
     };
     let body = restorer.value(body, "/body", BODY_DEPTH)?;
     let unused = disclosures.iter().enumerate().find(|(i, _)| !restorer.used.contains(i));
@@ -78,6 +81,7 @@ pub fn restore(body: &Value, disclosures: &[Disclosure], matching: Matching) -> 
             undisclosed: restorer.undisclosed,
             used: restorer.used.into_iter().collect(),
             places: restorer.places,
+            concealing: restorer.concealing,
         }),
     }
 }
@@ -100,6 +104,7 @@ struct Restorer<'a> {
     used: BTreeSet<usize>,
     undisclosed: usize,
     places: Vec<String>,
+    concealing: Vec<String>,
 }
 
 impl<'a> Restorer<'a> {
@@ -125,6 +130,7 @@ impl<'a> Restorer<'a> {
 
     fn array(&mut self, elements: &[Value], path: &str, depth: usize) -> Result<Value, DisclosureError> {
         let mut restored = Vec::with_capacity(elements.len());
+        let mut concealed = false;
         for element in elements {
             let at = format!("{path}/{}", restored.len());
             let Some(digest) = element.as_object().and_then(|members| members.get(ELEMENT)) else {
@@ -135,7 +141,12 @@ impl<'a> Restorer<'a> {
                 let expected = "{\"...\":digest} without other members";
                 return Err(DisclosureError::Misplaced { path: at, expected, found: "others".to_owned() });
             }
-            let Some(disclosure) = self.find(digest, &at)? else { continue };
+            let Some(disclosure) = self.find(digest, &at)? else {
+                if !std::mem::replace(&mut concealed, true) {
+                    self.concealing.push(path.to_owned());
+                }
+                continue;
+            };
             if disclosure.name.is_some() {
                 return Err(DisclosureError::Sort { path: at, expected: "an element's disclosure [salt,value]" });
             }
@@ -183,9 +194,15 @@ impl<'a> Restorer<'a> {
             let found = digests.as_array().map_or("something else", |_| "an empty array").to_owned();
             return Err(DisclosureError::Misplaced { path: at, expected: "an array of digests, not empty", found });
         };
+        let mut concealed = false;
         for (i, digest) in digests.iter().enumerate() {
             let digest_at = format!("{at}/{i}");
-            let Some(disclosure) = self.find(digest, &digest_at)? else { continue };
+            let Some(disclosure) = self.find(digest, &digest_at)? else {
+                if !std::mem::replace(&mut concealed, true) {
+                    self.concealing.push(path.to_owned());
+                }
+                continue;
+            };
             let Some(name) = &disclosure.name else {
                 let expected = "a member's disclosure [salt,name,value]";
                 return Err(DisclosureError::Sort { path: digest_at, expected });
