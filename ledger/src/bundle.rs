@@ -11,15 +11,18 @@
 //! Lines end in LF, the last too; no CR, no empty line. Entry lines are the stored bytes, at most 65,535; other lines at
 //! most 1 MiB (SPEC §12). A bundle may be compressed with zstd, window at most 8 MiB.
 //!
-//! [`BundleChunks`] writes a full bundle in pieces, [`write_full`] into a file; [`read_bundle`] reads any. Reading checks
+//! [`BundleChunks`] writes a bundle in pieces, whole or an extract, [`write_full`] a whole one into a file;
+//! [`read_bundle`] reads any. Reading checks
 //! the form of the lines and their order and nothing else: whether a bundle is true is for the verifier to say.
 
 mod read;
+mod select;
 mod write;
 
 use serde_json::Value;
 
 pub use read::{BundleLine, BundleLines, BundleReadError, read_bundle};
+pub use select::LastLeaf;
 pub use write::{BundleChunks, BundleError, CHUNK, Compression, Progress, write_full};
 
 use crate::checkpoint::{CheckpointError, SignedCheckpoint};

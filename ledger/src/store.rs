@@ -8,7 +8,7 @@
 use uuid::Uuid;
 
 use crate::hash::{EventHash, NodeHash};
-use crate::id::{Author, Seq, StreamId, TreeSize};
+use crate::id::{Author, CaseId, Seq, StreamId, TreeSize};
 use crate::tile::TileId;
 
 pub mod codec;
@@ -222,6 +222,13 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// As [`Store::head`].
     fn stream_seqs(&self, stream: &StreamId, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError>;
+
+    /// Returns the entries of every stream of a case, or of those without one, in order; with `ty` only of streams whose
+    /// subject is of that type.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    fn case_seqs(&self, case: Option<&CaseId>, ty: Option<&str>) -> Result<Vec<Seq>, StoreError>;
 
     /// Returns the entries whose kind is one of SPEC §8, from `from`, in order, at most `limit`.
     ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use countersign_ledger::hash::{EventHash, NodeHash};
-use countersign_ledger::id::{Author, Seq, StreamId};
+use countersign_ledger::id::{Author, CaseId, Seq, StreamId};
 use countersign_ledger::store::{Batch, Head, Store, StoreError, StreamHead};
 use uuid::Uuid;
 
@@ -46,6 +46,10 @@ impl Store for MeasuredStore {
 
     fn stream_seqs(&self, stream: &StreamId, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         self.inner.stream_seqs(stream, from, limit)
+    }
+
+    fn case_seqs(&self, case: Option<&CaseId>, ty: Option<&str>) -> Result<Vec<Seq>, StoreError> {
+        self.inner.case_seqs(case, ty)
     }
 
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {

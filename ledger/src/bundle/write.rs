@@ -1,4 +1,4 @@
-//! Writing a full bundle out of a store, in pieces, with little memory however large the ledger is.
+//! Writing a bundle out of a store, whole or an extract, in pieces, with little memory however large the ledger is.
 
 use std::io::{self, Write};
 use std::mem;
@@ -7,10 +7,13 @@ use std::vec;
 
 use zstd::stream::write::Encoder;
 
-use super::{Header, Scope, WINDOW_LOG, disclosure_line};
-use crate::hash::LedgerId;
-use crate::id::{Seq, TreeSize};
+use super::select::{LastLeaf, Run, select};
+use super::{Header, Scope, WINDOW_LOG, Withheld, disclosure_line};
+use crate::hash::{LedgerId, NodeHash};
+use crate::id::{CaseId, Seq, Subject, TreeSize};
+use crate::merkle::{TileReader, TreeError, TreeView};
 use crate::store::{Head, Store, StoreError};
+use crate::tile::{TileId, TileWidth};
 
 /// About how many bytes a piece has.
 pub const CHUNK: usize = 256 << 10;
@@ -30,6 +33,42 @@ pub enum BundleError {
         /// The entry.
         seq: Seq,
         /// The head's size.
+        size: TreeSize,
+    },
+    /// A stored entry is none.
+    #[error("the store is corrupt at entry {seq}: {reason}")]
+    Corrupt {
+        /// The entry.
+        seq: Seq,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The tree's tiles are not those of the head.
+    #[error("the store is corrupt at the tree's tiles: {reason}")]
+    Tree {
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is no such case to extract.
+    #[error("there is no case {case} in this ledger")]
+    NoCase {
+        /// The case.
+        case: CaseId,
+    },
+    /// There is no such subject in the case.
+    #[error("there is no {subject} in case {case}")]
+    NoSubject {
+        /// The case.
+        case: CaseId,
+        /// The subject.
+        subject: Subject,
+    },
+    /// The ledger has not come so far.
+    #[error("the ledger has {size} entries, so there is nothing since {since}")]
+    NotYet {
+        /// The size that was asked for.
+        since: TreeSize,
+        /// The ledger's.
         size: TreeSize,
     },
     /// What was written could not be compressed, or not be taken.
@@ -57,18 +96,40 @@ pub struct Progress {
     pub bytes: u64,
 }
 
-/// Pieces of a full bundle, of about [`CHUNK`] bytes each, to be joined in order. It holds the entries below the head
-/// that it was made for; what is committed meanwhile is not in it. After an error there are no more pieces.
+/// Pieces of a bundle, of about [`CHUNK`] bytes each, to be joined in order. It holds the entries below the head that
+/// it was made for; what is committed meanwhile is not in it. After an error there are no more pieces.
 pub struct BundleChunks<D> {
     store: D,
     size: TreeSize,
     next: Seq,
+    /// The leaves that are shown from here on.
+    runs: vec::IntoIter<Run>,
+    run: Option<Run>,
+    /// Knows the hashes of what is withheld.
+    tree: TreeView<Tiles<D>>,
     /// Lines that were read and not yet written.
     lines: vec::IntoIter<Vec<u8>>,
-    /// The next entry that has disclosures.
+    /// The next entry of this run that has disclosures.
     disclosed: Option<(Seq, Vec<String>)>,
     output: Output,
     bytes: u64,
+}
+
+/// Reads the tree's tiles out of the store.
+struct Tiles<D>(D);
+
+impl<D> TileReader for Tiles<D>
+where
+    D: Deref<Target: Store>,
+{
+    type Error = BundleError;
+
+    fn tile(&self, tile: TileId, width: TileWidth) -> Result<Vec<NodeHash>, BundleError> {
+        let missing = || BundleError::Tree { reason: format!("{tile} is missing") };
+        let mut hashes = self.0.tile(tile.level(), tile.index())?.ok_or_else(missing)?;
+        hashes.truncate(usize::from(width.hashes()));
+        Ok(hashes)
+    }
 }
 
 enum Output {
@@ -79,13 +140,41 @@ enum Output {
 
 impl<D> BundleChunks<D>
 where
-    D: Deref<Target: Store>,
+    D: Deref<Target: Store> + Clone,
 {
     /// Begins the full bundle of a ledger as of a head that its store had or has.
     ///
     /// # Errors
     /// When the store cannot be read, or there is no memory for compression.
     pub fn full(store: D, ledger: LedgerId, head: &Head, compression: Compression) -> Result<Self, BundleError> {
+        let all = Run { start: 0, end: head.size.0, disclosed: true };
+        Self::of_runs(store, ledger, head, Scope::Full, vec![all], compression)
+    }
+
+    /// Begins the bundle of a scope of a ledger, as of a head that its store had or has: finds what it has to show.
+    ///
+    /// # Errors
+    /// [`BundleError::NoCase`], [`BundleError::NoSubject`], [`BundleError::NotYet`], or as [`BundleChunks::full`].
+    pub fn of_scope(
+        store: D,
+        ledger: LedgerId,
+        head: &Head,
+        scope: Scope,
+        last: LastLeaf,
+        compression: Compression,
+    ) -> Result<Self, BundleError> {
+        let runs = select(&*store, head, &scope, last)?;
+        Self::of_runs(store, ledger, head, scope, runs, compression)
+    }
+
+    fn of_runs(
+        store: D,
+        ledger: LedgerId,
+        head: &Head,
+        scope: Scope,
+        runs: Vec<Run>,
+        compression: Compression,
+    ) -> Result<Self, BundleError> {
         let mut output = match compression {
             Compression::None => Output::Plain(Vec::new()),
             Compression::Zstd(level) => {
@@ -95,11 +184,23 @@ where
                 Output::Zstd(encoder)
             }
         };
-        let header = Header { ledger, scope: Scope::Full, checkpoint: head.checkpoint.clone() };
+        let header = Header { ledger, scope, checkpoint: head.checkpoint.clone() };
         output.line(header.line().as_bytes())?;
-        let disclosed = store.next_disclosures(Seq(0), Seq(head.size.0))?;
-        let lines = Vec::new().into_iter();
-        Ok(Self { store, size: head.size, next: Seq(0), lines, disclosed, output, bytes: 0 })
+        let tree = TreeView::new(Tiles(store.clone()), head.size);
+        let tree = tree.map_err(tree_error)?;
+        let (runs, lines) = (runs.into_iter(), Vec::new().into_iter());
+        Ok(Self {
+            store,
+            size: head.size,
+            next: Seq(0),
+            runs,
+            run: None,
+            tree,
+            lines,
+            disclosed: None,
+            output,
+            bytes: 0,
+        })
     }
 
     /// Tells how far the pieces that were taken go.
@@ -110,7 +211,7 @@ where
 
     fn chunk(&mut self) -> Result<Vec<u8>, BundleError> {
         while self.next.0 < self.size.0 {
-            self.entry()?;
+            self.step()?;
             if self.output.ready() >= CHUNK {
                 return Ok(self.output.take());
             }
@@ -118,13 +219,47 @@ where
         Ok(self.output.finish()?)
     }
 
+    /// Writes the next entry, or what is withheld before it.
+    fn step(&mut self) -> Result<(), BundleError> {
+        let run = match self.run.filter(|run| self.next.0 < run.end) {
+            Some(run) => Some(run),
+            None => {
+                self.run = self.runs.next();
+                self.disclosed = match self.run.filter(|run| run.disclosed) {
+                    Some(run) => self.store.next_disclosures(Seq(run.start), Seq(run.end))?,
+                    None => None,
+                };
+                self.run
+            }
+        };
+        match run {
+            Some(run) if run.start <= self.next.0 => self.entry(run),
+            Some(run) => self.withhold(run.start),
+            None => self.withhold(self.size.0),
+        }
+    }
+
+    /// Writes the hashes of the leaves before `end`: of the largest complete subtrees.
+    fn withhold(&mut self, end: u64) -> Result<(), BundleError> {
+        while self.next.0 < end {
+            let start = self.next.0;
+            let height = start.trailing_zeros().min((end - start).ilog2());
+            let next = start + (1 << height);
+            let hash = self.tree.subtree_hash(start, next);
+            let hash = hash.map_err(tree_error)?;
+            self.output.line(Withheld { start, end: next, hash }.line().as_bytes())?;
+            self.next = Seq(next);
+        }
+        Ok(())
+    }
+
     /// Writes the next entry with its disclosures.
-    fn entry(&mut self) -> Result<(), BundleError> {
+    fn entry(&mut self, run: Run) -> Result<(), BundleError> {
         let seq = self.next;
         let line = match self.lines.next() {
             Some(line) => line,
             None => {
-                let left = usize::try_from(self.size.0 - seq.0).unwrap_or(usize::MAX);
+                let left = usize::try_from(run.end - seq.0).unwrap_or(usize::MAX);
                 self.lines = self.store.lines(seq, left.min(READ_ENTRIES), CHUNK)?.into_iter();
                 self.lines.next().ok_or(BundleError::Missing { seq, size: self.size })?
             }
@@ -135,15 +270,22 @@ where
             for disclosure in disclosures {
                 self.output.line(disclosure_line(&disclosure).as_bytes())?;
             }
-            self.disclosed = self.store.next_disclosures(self.next, Seq(self.size.0))?;
+            self.disclosed = self.store.next_disclosures(self.next, Seq(run.end))?;
         }
         Ok(())
     }
 }
 
+fn tree_error(error: TreeError<BundleError>) -> BundleError {
+    match error {
+        TreeError::Reader { source, .. } => source,
+        other => BundleError::Tree { reason: other.to_string() },
+    }
+}
+
 impl<D> Iterator for BundleChunks<D>
 where
-    D: Deref<Target: Store>,
+    D: Deref<Target: Store> + Clone,
 {
     type Item = Result<Vec<u8>, BundleError>;
 

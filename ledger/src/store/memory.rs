@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Batch, Head, NewEntry, NewTile, Store, StoreError, StreamHead};
 use crate::hash::{EventHash, NodeHash};
-use crate::id::{Author, Seq, StreamId, TreeSize};
+use crate::id::{Author, CaseId, Seq, StreamId, TreeSize};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -109,6 +109,15 @@ impl Store for MemoryStore {
         let inner = self.read();
         let events = inner.streams.get(stream);
         Ok(events.map_or_else(Vec::new, |events| events.range(from..).map(|(seq, _)| *seq).take(limit).collect()))
+    }
+
+    fn case_seqs(&self, case: Option<&CaseId>, ty: Option<&str>) -> Result<Vec<Seq>, StoreError> {
+        let inner = self.read();
+        let wanted = |stream: &StreamId| stream.case.as_ref() == case && ty.is_none_or(|ty| stream.subject.ty() == ty);
+        let streams = inner.streams.iter().filter(|(stream, _)| wanted(stream));
+        let mut found: Vec<Seq> = streams.flat_map(|(_, events)| events.keys().copied()).collect();
+        found.sort_unstable();
+        Ok(found)
     }
 
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {

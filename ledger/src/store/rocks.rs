@@ -38,7 +38,7 @@ pub use options::RocksOptions;
 
 use super::{Batch, Head, NewEntry, NewTile, Store, StoreError, StreamHead, codec};
 use crate::hash::{EventHash, NodeHash};
-use crate::id::{Author, Seq, StreamId, TreeSize};
+use crate::id::{Author, CaseId, Seq, StreamId, TreeSize};
 
 /// The layout described above.
 const LAYOUT: &str = "countersign-store-1";
@@ -325,6 +325,29 @@ impl Store for RocksStore {
             found.push(seq.ok_or_else(|| malformed(Family::ByStream, key))?);
             Ok(true)
         })?;
+        Ok(found)
+    }
+
+    fn case_seqs(&self, case: Option<&CaseId>, ty: Option<&str>) -> Result<Vec<Seq>, StoreError> {
+        let mut from = case.map_or_else(Vec::new, |case| case.as_str().as_bytes().to_vec());
+        from.push(0);
+        if let Some(ty) = ty {
+            from.extend_from_slice(ty.as_bytes());
+            from.push(b'/');
+        }
+        let mut end = from.clone();
+        // The key after every one that begins so; the last byte is 0 or a slash.
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        let mut found = Vec::new();
+        self.scan(Family::ByStream, &from, end, usize::MAX, |key, _| {
+            let seq = key.last_chunk::<8>().and_then(|seq| read_seq(seq));
+            found.push(seq.ok_or_else(|| malformed(Family::ByStream, key))?);
+            Ok(true)
+        })?;
+        // By stream in the index.
+        found.sort_unstable();
         Ok(found)
     }
 

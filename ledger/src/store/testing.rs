@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Batch, Head, Store, StoreError, StreamHead};
 use crate::hash::{EventHash, NodeHash};
-use crate::id::{Author, Seq, StreamId};
+use crate::id::{Author, CaseId, Seq, StreamId};
 
 /// What happens at a commit that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,10 @@ impl<S: Store> Store for FaultyStore<S> {
 
     fn stream_seqs(&self, stream: &StreamId, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         self.inner.stream_seqs(stream, from, limit)
+    }
+
+    fn case_seqs(&self, case: Option<&CaseId>, ty: Option<&str>) -> Result<Vec<Seq>, StoreError> {
+        self.inner.case_seqs(case, ty)
     }
 
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {

@@ -253,11 +253,28 @@ fn check_streams(store: &dyn Store, entries: &[NewEntry]) {
             assert!(store.stream_seqs(stream, Seq(from), limit).unwrap().into_iter().eq(expected));
         }
     }
+    check_cases(store, entries);
     // One that begins as others do, and is none.
     for (case, subject) in [(None, "consignment/2026"), (Some("us-dsca"), "consignment/2026-0001")] {
         let stream = StreamId { case: case.map(|case| case.parse().unwrap()), subject: subject.parse().unwrap() };
         assert_eq!(store.stream_head(&stream).unwrap(), None);
         assert_eq!(store.stream_seqs(&stream, Seq(0), 9).unwrap(), []);
+    }
+}
+
+fn check_cases(store: &dyn Store, entries: &[NewEntry]) {
+    let mut cases: Vec<_> = entries.iter().map(|entry| entry.stream.case.clone()).collect();
+    cases.extend([None, Some("us".parse().unwrap()), Some("us-dsca.none".parse().unwrap())]);
+    cases.sort();
+    cases.dedup();
+    for case in cases {
+        let of_case = || entries.iter().filter(|entry| entry.stream.case == case);
+        let found = store.case_seqs(case.as_ref(), None).unwrap();
+        assert!(found.into_iter().eq(of_case().map(|entry| entry.seq)), "{case:?}");
+        for ty in ["consignment", "item", "consign", "case"] {
+            let expected = of_case().filter(|entry| entry.stream.subject.ty() == ty).map(|entry| entry.seq);
+            assert!(store.case_seqs(case.as_ref(), Some(ty)).unwrap().into_iter().eq(expected), "{case:?} {ty}");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use countersign_ledger::append::{Ledger, Parts, Recorded, SubmitError};
-use countersign_ledger::bundle::{Compression, write_full};
+use countersign_ledger::bundle::{BundleChunks, Compression, LastLeaf, Scope, write_full};
 use countersign_ledger::default_policy::default_policy;
 use countersign_ledger::hash::EventHash;
 use countersign_ledger::high_water::HighWater;
@@ -217,5 +217,17 @@ impl World {
         let (head, id) = (self.ledger.head(), self.ledger.id());
         write_full(&mut bundle, &*self.store, id, &head, Compression::None, |_| {}).expect("a bundle is written");
         bundle
+    }
+
+    /// An extract of the ledger.
+    #[must_use]
+    pub fn extract(&self, scope: &Scope) -> Vec<u8> {
+        let (head, id) = (self.ledger.head(), self.ledger.id());
+        let chunks = BundleChunks::of_scope(&*self.store, id, &head, scope.clone(), LastLeaf::Shown, Compression::None);
+        chunks
+            .expect("there is such a scope")
+            .map(|chunk| chunk.expect("a store that can be read"))
+            .collect::<Vec<_>>()
+            .concat()
     }
 }

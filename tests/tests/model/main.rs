@@ -14,6 +14,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use countersign_ledger::append::SubmitError;
+use countersign_ledger::bundle::Scope;
+use countersign_ledger::event::Event;
+use countersign_ledger::id::{CaseId, TreeSize};
 use countersign_ledger::submission::Submission;
 use countersign_tests::harness::draft::sign;
 use countersign_tests::harness::{World, verify};
@@ -69,6 +72,32 @@ fn tell(bytes: &[u8], tally: &RefCell<Tally>) -> Result<(), TestCaseError> {
         report.json["checks"].as_array().into_iter().flatten().filter(|c| c["result"] == "failed").collect();
     prop_assert_eq!(report.verdict(), "verified", "{:?}", failed);
     prop_assert_eq!(report.json["size"].as_u64(), Some(world.ledger.head().size.0));
+    extracts_verify(&world, bytes[0])
+}
+
+/// An extract of the ledger, whatever its scope: nothing is false, and it is not taken for the whole.
+fn extracts_verify(world: &World, chance: u8) -> Result<(), TestCaseError> {
+    let size = world.ledger.head().size;
+    let mut scopes = vec![Scope::Since(TreeSize(u64::from(chance) % (size.0 + 1)))];
+    for case in ["c0", "c1", "c2"].iter().filter(|case| world.head(&format!("case/{case}"), Some(case)).is_some()) {
+        let case: CaseId = case.parse().unwrap();
+        let seqs = world.store.case_seqs(Some(&case), None).unwrap();
+        let some = world.ledger.entry(seqs[usize::from(chance) % seqs.len()]).unwrap().unwrap();
+        let subject = Event::of_envelope(&some.envelope).unwrap().subject;
+        scopes.extend([Scope::Stream(case.clone(), subject), Scope::Case(case)]);
+    }
+    for scope in scopes {
+        let report = verify(&world.extract(&scope), &world.ledger.id().to_string());
+        prop_assert_eq!(report.failed(), BTreeMap::new(), "{:?}", scope);
+        prop_assert_eq!(report.verdict(), "partial", "{:?}", scope);
+        let decided =
+            |code| report.json["checks"].as_array().unwrap().iter().any(|c| c["code"] == code && c["result"] == "ok");
+        prop_assert!(
+            ["FORMAT", "LEDGER", "TREE", "CHECKPOINT", "SIGNATURE", "TIME"].into_iter().all(decided),
+            "{:?}",
+            scope
+        );
+    }
     Ok(())
 }
 

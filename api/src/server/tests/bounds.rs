@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use countersign_ledger::hash::{EventHash, NodeHash};
-use countersign_ledger::id::{Author, Seq, StreamId};
+use countersign_ledger::id::{Author, CaseId, Seq, StreamId};
 use countersign_ledger::store::memory::MemoryStore;
 use countersign_ledger::store::testing::{Fault, FaultyStore};
 use countersign_ledger::store::{Batch, Head, Store, StoreError, StreamHead};
@@ -215,6 +215,9 @@ impl Store for Gate {
     }
     fn stream_seqs(&self, stream: &StreamId, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         self.inner.stream_seqs(stream, from, limit)
+    }
+    fn case_seqs(&self, case: Option<&CaseId>, ty: Option<&str>) -> Result<Vec<Seq>, StoreError> {
+        self.inner.case_seqs(case, ty)
     }
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         self.inner.authority_seqs(from, limit)

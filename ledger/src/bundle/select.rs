@@ -1,0 +1,370 @@
+//! Which leaves an extract shows (SPEC §11): few, and enough for what is shown to be verified.
+//!
+//! | scope | leaves |
+//! |---|---|
+//! | any | entry 0, every `ledger` and `party` entry, the case entries of each case that is shown, the last leaf |
+//! | a case | every entry of its streams |
+//! | a subject | its stream, and what it rests on: streams that its entries name by event hash or line, and so on |
+//! | a case or subject | statements without a case that name the case, or an event that is shown, with their streams |
+//! | since a size | every leaf from there |
+//!
+//! The last leaf is there for its `governance` pointer: it shows that no later revocation or log key is held back. Where
+//! it is of another case it may be withheld ([`LastLeaf`]), and CHECKPOINT is undecided then.
+
+use std::collections::{BTreeSet, HashSet};
+
+use rayon::prelude::*;
+use serde_json::Value;
+
+use super::write::BundleError;
+use super::{CHUNK, Scope};
+use crate::entry::Entry;
+use crate::event::Event;
+use crate::hash::EventHash;
+use crate::id::{CaseId, Seq, StreamId, Subject};
+use crate::store::{Head, Store};
+
+/// How many entries are read at once where all are.
+const READ_ENTRIES: usize = 512;
+/// How many entries at most are parsed at once, on all cores.
+const PARSE_ENTRIES: usize = 4_096;
+
+/// Whether an extract shows the last leaf of the ledger where it is of a case that was not asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LastLeaf {
+    /// It does, without its disclosures: so that the checkpoint can be decided.
+    #[default]
+    Shown,
+    /// It does not.
+    Withheld,
+}
+
+/// Leaves next to each other that are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    /// The first.
+    pub(super) start: u64,
+    /// The first after them.
+    pub(super) end: u64,
+    /// Whether their disclosures are shown too.
+    pub(super) disclosed: bool,
+}
+
+/// Finds the leaves that an extract of a ledger as of `head` shows, in order.
+pub(super) fn select<S: Store + ?Sized>(
+    store: &S,
+    head: &Head,
+    scope: &Scope,
+    last: LastLeaf,
+) -> Result<Vec<Run>, BundleError> {
+    let mut chosen =
+        Chosen { store, size: head.size.0, shown: BTreeSet::new(), taken: HashSet::new(), from: head.size.0 };
+    match scope {
+        Scope::Full => chosen.from = 0,
+        Scope::Since(since) if *since > head.size => {
+            return Err(BundleError::NotYet { since: *since, size: head.size });
+        }
+        Scope::Since(since) => {
+            chosen.from = since.0;
+            chosen.cases_since()?;
+        }
+        Scope::Case(case) => chosen.case(case)?,
+        Scope::Stream(case, subject) => chosen.subject(case, subject)?,
+    }
+    for ty in ["ledger", "party"] {
+        let seqs = store.case_seqs(None, Some(ty))?;
+        chosen.show(seqs);
+    }
+    chosen.show([Seq(0)]);
+    let mut runs = chosen.runs();
+    if last == LastLeaf::Shown && runs.last().is_none_or(|run| run.end < chosen.size) {
+        let before = chosen.shown.clone();
+        chosen.show_case_of(Seq(chosen.size - 1))?;
+        // What only stands in for the last leaf keeps its disclosures to itself.
+        let added: Vec<u64> = chosen.shown.difference(&before).copied().collect();
+        chosen.shown = before;
+        runs = with_undisclosed(chosen.runs(), &added);
+    }
+    Ok(runs)
+}
+
+/// What was chosen so far.
+struct Chosen<'a, S: ?Sized> {
+    store: &'a S,
+    size: u64,
+    shown: BTreeSet<u64>,
+    /// Streams that are shown whole.
+    taken: HashSet<StreamId>,
+    /// Every leaf from here on is shown.
+    from: u64,
+}
+
+/// An entry, as far as it leads to others.
+struct Leads {
+    seq: u64,
+    hash: EventHash,
+    stream: StreamId,
+    /// Hashes in the body, and what is corrected.
+    events: Vec<EventHash>,
+    /// Lines that the body names: their streams.
+    lines: Vec<StreamId>,
+    /// Cases that the body names.
+    cases: Vec<CaseId>,
+}
+
+impl<S: Store + ?Sized> Chosen<'_, S> {
+    fn show(&mut self, seqs: impl IntoIterator<Item = Seq>) {
+        let size = self.size;
+        self.shown.extend(seqs.into_iter().map(|seq| seq.0).filter(|seq| *seq < size));
+    }
+
+    /// Shows a stream as far as the head goes, and returns which of its entries were not shown before.
+    fn take(&mut self, stream: &StreamId) -> Result<Vec<u64>, BundleError> {
+        if !self.taken.insert(stream.clone()) {
+            return Ok(Vec::new());
+        }
+        let seqs = self.store.stream_seqs(stream, Seq(0), usize::MAX)?;
+        let new = seqs.into_iter().map(|seq| seq.0).filter(|seq| *seq < self.size && !self.shown.contains(seq));
+        let new: Vec<u64> = new.collect();
+        self.shown.extend(&new);
+        Ok(new)
+    }
+
+    fn case(&mut self, case: &CaseId) -> Result<(), BundleError> {
+        let seqs: Vec<u64> = self.store.case_seqs(Some(case), None)?.into_iter().map(|seq| seq.0).collect();
+        let seqs: Vec<u64> = seqs.into_iter().filter(|seq| *seq < self.size).collect();
+        if seqs.is_empty() {
+            return Err(BundleError::NoCase { case: case.clone() });
+        }
+        self.shown.extend(&seqs);
+        self.follow(seqs, case, |stream| stream.case.is_none())
+    }
+
+    fn subject(&mut self, case: &CaseId, subject: &Subject) -> Result<(), BundleError> {
+        let stream = StreamId { case: Some(case.clone()), subject: subject.clone() };
+        let seqs = self.take(&stream)?;
+        if seqs.is_empty() {
+            let known = self.store.stream_seqs(&case_stream(case), Seq(0), 1)?.iter().any(|seq| seq.0 < self.size);
+            return Err(match known {
+                true => BundleError::NoSubject { case: case.clone(), subject: subject.clone() },
+                false => BundleError::NoCase { case: case.clone() },
+            });
+        }
+        self.take(&case_stream(case))?;
+        self.follow(seqs, case, |_| true)
+    }
+
+    /// Shows what entries lead to, as far as `may` allows, and the statements without a case that bear on any of it.
+    fn follow(&mut self, mut new: Vec<u64>, case: &CaseId, may: impl Fn(&StreamId) -> bool) -> Result<(), BundleError> {
+        let mut hashes = HashSet::new();
+        let mut apart: Option<Vec<Leads>> = None;
+        loop {
+            while !new.is_empty() {
+                let mut next = Vec::new();
+                for leads in self.read(&new)? {
+                    hashes.insert(leads.hash);
+                    // A statement without a case may name many cases: it leads into none of them.
+                    let apart = leads.stream.case.is_none();
+                    let streams = self.led_to(&leads)?.into_iter();
+                    for stream in streams.filter(|stream| may(stream) && !(apart && stream.case.is_some())) {
+                        next.extend(self.take(&stream)?);
+                        if let Some(case) = &stream.case {
+                            self.take(&case_stream(case))?;
+                        }
+                    }
+                }
+                new = next;
+            }
+            let apart = match &mut apart {
+                Some(apart) => apart,
+                none => none.insert(self.without_case()?),
+            };
+            let shown = &self.shown;
+            apart.retain(|leads| !shown.contains(&leads.seq));
+            let bears =
+                |leads: &&Leads| leads.cases.contains(case) || leads.events.iter().any(|event| hashes.contains(event));
+            let streams: Vec<StreamId> = apart.iter().filter(bears).map(|leads| leads.stream.clone()).collect();
+            for stream in &streams {
+                new.extend(self.take(stream)?);
+            }
+            if new.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Returns the streams that an entry's body names, by line or by the hash of one of their events.
+    fn led_to(&self, leads: &Leads) -> Result<Vec<StreamId>, BundleError> {
+        let mut streams = leads.lines.clone();
+        for event in &leads.events {
+            if let Some(seq) = self.store.seq_of_event(event)?.filter(|seq| seq.0 < self.size) {
+                streams.extend(self.read(&[seq.0])?.into_iter().map(|found| found.stream));
+            }
+        }
+        Ok(streams)
+    }
+
+    /// Reads the entries of streams without a case, but for those that every extract shows.
+    fn without_case(&self) -> Result<Vec<Leads>, BundleError> {
+        let mut always = HashSet::new();
+        for ty in ["ledger", "party"] {
+            always.extend(self.store.case_seqs(None, Some(ty))?);
+        }
+        let rest = self.store.case_seqs(None, None)?.into_iter().filter(|seq| !always.contains(seq));
+        self.read(&rest.map(|seq| seq.0).filter(|seq| *seq < self.size).collect::<Vec<_>>())
+    }
+
+    /// Reads entries, in order.
+    fn read(&self, seqs: &[u64]) -> Result<Vec<Leads>, BundleError> {
+        let mut found = Vec::with_capacity(seqs.len());
+        for some in seqs.chunks(PARSE_ENTRIES) {
+            let lines: Vec<(u64, Vec<u8>)> =
+                some.iter().map(|seq| Ok((*seq, self.line(*seq)?))).collect::<Result<_, BundleError>>()?;
+            let read = lines.par_iter().map(|(seq, line)| Leads::read(*seq, line));
+            found.extend(read.collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(found)
+    }
+
+    fn line(&self, seq: u64) -> Result<Vec<u8>, BundleError> {
+        let line = self.store.lines(Seq(seq), 1, 1)?.pop();
+        line.ok_or(BundleError::Missing { seq: Seq(seq), size: crate::id::TreeSize(self.size) })
+    }
+
+    /// Shows the entries of every case that a leaf from `from` on is of.
+    fn cases_since(&mut self) -> Result<(), BundleError> {
+        let mut pointers = HashSet::new();
+        let mut next = self.from;
+        while next < self.size {
+            let left = usize::try_from(self.size - next).unwrap_or(usize::MAX).min(READ_ENTRIES);
+            let lines = self.store.lines(Seq(next), left, CHUNK)?;
+            if lines.is_empty() {
+                return Err(BundleError::Missing { seq: Seq(next), size: crate::id::TreeSize(self.size) });
+            }
+            for line in lines {
+                // A case entry from `from` on is shown as every leaf is; one before it leads to its whole stream.
+                if let Some(pointer) = case_pointer(&line).filter(|pointer| *pointer < self.from) {
+                    pointers.insert(pointer);
+                }
+                next += 1;
+            }
+        }
+        for pointer in pointers {
+            self.show_case_of(Seq(pointer))?;
+        }
+        // The case of a leaf whose pointer is a case entry from `from` on: that one's stream may begin before.
+        let later = self.store.authority_seqs(Seq(self.from), usize::MAX)?;
+        let size = self.size;
+        for seq in later.into_iter().take_while(|seq| seq.0 < size) {
+            self.show_case_of(seq)?;
+        }
+        Ok(())
+    }
+
+    /// Shows an entry, and the case entries of its case.
+    fn show_case_of(&mut self, seq: Seq) -> Result<(), BundleError> {
+        let line = self.line(seq.0)?;
+        let event = parse(seq.0, &line)?.1;
+        if let Some(case) = &event.case {
+            self.take(&case_stream(case))?;
+        }
+        self.show([seq]);
+        Ok(())
+    }
+
+    fn runs(&self) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        let before = self.shown.iter().copied().filter(|seq| *seq < self.from).map(|seq| (seq, seq + 1));
+        for (start, end) in before.chain((self.from < self.size).then_some((self.from, self.size))) {
+            match runs.last_mut() {
+                Some(last) if last.end == start => last.end = end,
+                _ => runs.push(Run { start, end, disclosed: true }),
+            }
+        }
+        runs
+    }
+}
+
+/// Adds leaves that are shown without their disclosures, none of which is in a run.
+fn with_undisclosed(mut runs: Vec<Run>, added: &[u64]) -> Vec<Run> {
+    runs.extend(added.iter().map(|seq| Run { start: *seq, end: seq + 1, disclosed: false }));
+    runs.sort_unstable_by_key(|run| run.start);
+    runs
+}
+
+fn case_stream(case: &CaseId) -> StreamId {
+    let subject = Subject::new("case", case.as_str()).expect("a case id is the id of a subject");
+    StreamId { case: Some(case.clone()), subject }
+}
+
+fn parse(seq: u64, line: &[u8]) -> Result<(Entry, Event), BundleError> {
+    let corrupt = |reason: String| BundleError::Corrupt { seq: Seq(seq), reason };
+    let entry = Entry::parse(line).map_err(|e| corrupt(e.to_string()))?;
+    let event = Event::of_envelope(&entry.envelope).map_err(|e| corrupt(e.to_string()))?;
+    Ok((entry, event))
+}
+
+/// Reads the `case` pointer of an entry's line, which is canonical (SPEC §5), without reading the rest.
+fn case_pointer(line: &[u8]) -> Option<u64> {
+    let head = line.get(..line.len().min(320))?;
+    let at = head.windows(8).position(|window| window == b",\"case\":")? + 8;
+    let end = head[at..].iter().position(|b| *b == b',')? + at;
+    std::str::from_utf8(&head[at..end]).ok()?.parse().ok()
+}
+
+impl Leads {
+    fn read(seq: u64, line: &[u8]) -> Result<Self, BundleError> {
+        let (entry, event) = parse(seq, line)?;
+        let mut leads = Self {
+            seq,
+            hash: entry.envelope.event_hash(),
+            stream: event.stream(),
+            events: event.corrects.into_iter().collect(),
+            lines: Vec::new(),
+            cases: Vec::new(),
+        };
+        leads.walk(event.body(), event.case.as_ref());
+        Ok(leads)
+    }
+
+    /// Finds hashes, lines and cases in any body, so that kinds which come later lead on as well. None of these can be
+    /// concealed (DOMAIN §2a).
+    fn walk(&mut self, value: &Value, own: Option<&CaseId>) {
+        match value {
+            Value::String(text) => self.events.extend(text.parse::<EventHash>().ok()),
+            Value::Array(values) => values.iter().for_each(|value| self.walk(value, own)),
+            Value::Object(members) => {
+                let text = |name: &str| members.get(name).and_then(Value::as_str);
+                let case: Option<CaseId> = text("case").and_then(|case| case.parse().ok());
+                if let (Some(subject), Some(_)) = (text("subject").and_then(|s| s.parse().ok()), text("line"))
+                    && let Some(case) = case.as_ref().or(own)
+                {
+                    self.lines.push(StreamId { case: Some(case.clone()), subject });
+                }
+                self.cases.extend(case);
+                let named = members.get("cases").and_then(Value::as_array).into_iter().flatten();
+                self.cases.extend(named.filter_map(|case| case.as_str()?.parse().ok()));
+                members.values().for_each(|value| self.walk(value, own));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_pointers_are_read_from_the_line() {
+        let line = |case: &str| {
+            format!(
+                "{{\"seq\":12,\"time\":\"2026-09-21T14:13:20.000Z\",\"prev\":\"{}\",\"governance\":3,\"case\":{case},\"stream\":null,\"envelope\":{{}}}}",
+                "a".repeat(64)
+            )
+        };
+        assert_eq!(case_pointer(line("7").as_bytes()), Some(7));
+        assert_eq!(case_pointer(line("null").as_bytes()), None);
+        assert_eq!(case_pointer(b"{\"withheld\":{}}"), None);
+    }
+}
