@@ -5,6 +5,7 @@
 pub mod admission;
 pub mod append;
 pub mod authority;
+pub mod book;
 pub mod bundle;
 pub mod capacity;
 pub mod checkpoint;
@@ -15,6 +16,7 @@ pub mod envelope;
 pub mod event;
 pub mod facts;
 pub mod fault;
+pub mod findings;
 pub mod hash;
 pub mod high_water;
 pub mod id;

@@ -1,0 +1,188 @@
+//! Which corrections take effect (DOMAIN §1.6): one never undoes what others signed on top of the corrected statement,
+//! unless they sign it too.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{Place, acting, line_references};
+use crate::authority::Authority;
+use crate::facts::Statement;
+use crate::hash::EventHash;
+use crate::id::{Author, CaseId, Seq, Subject};
+use crate::rule::CORRECTION;
+
+/// How a statement stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// As it was signed.
+    Original,
+    /// With the body of a correction.
+    Replaced {
+        /// The correction's entry.
+        by: Seq,
+    },
+    /// It did not occur.
+    Annulled {
+        /// The correction's entry.
+        by: Seq,
+    },
+}
+
+/// A correction and what it came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Correction {
+    /// Its entry.
+    pub seq: Seq,
+    /// The entry that it corrects.
+    pub corrects: Seq,
+    /// Who signed statements that rest on the corrected one and did not sign the correction: empty when it took effect.
+    pub against: Vec<Author>,
+    /// Entries of theirs that rest on the corrected one, in order.
+    pub rests: Vec<Seq>,
+}
+
+/// All corrections.
+#[derive(Debug, Default)]
+pub(super) struct Corrections {
+    standing: HashMap<Seq, Standing>,
+    all: Vec<Correction>,
+}
+
+impl Corrections {
+    pub(super) fn standing(&self, seq: Seq) -> Standing {
+        self.standing.get(&seq).copied().unwrap_or(Standing::Original)
+    }
+
+    pub(super) fn all(&self) -> &[Correction] {
+        &self.all
+    }
+}
+
+/// Statements that say something of a statement without building on its truth.
+const BESIDE: [&str; 4] = [CORRECTION, "statement.disputed", "evidence.added", "response.recorded"];
+
+/// For each statement those that rest directly on it.
+fn resting(statements: &[Statement], by_event: &HashMap<EventHash, Place>) -> Vec<Vec<Place>> {
+    let mut lines: HashMap<(&CaseId, &Subject, &str), Vec<Place>> = HashMap::new();
+    for (place, statement) in statements.iter().enumerate() {
+        let described = matches!(
+            statement.kind.as_str(),
+            "transfer.authorized" | "transfer.dispatched" | "transfer.received" | "holding.declared"
+        );
+        let Some(case) = statement.stream.case.as_ref().filter(|_| described) else { continue };
+        for member in ["lines", "unexpected"] {
+            for line in statement.array(member) {
+                if let Some(number) = line.get("line").and_then(serde_json::Value::as_str) {
+                    lines.entry((case, &statement.stream.subject, number)).or_default().push(place);
+                }
+            }
+        }
+    }
+    let mut on: Vec<Vec<Place>> = vec![Vec::new(); statements.len()];
+    for (place, statement) in statements.iter().enumerate() {
+        if BESIDE.contains(&statement.kind.as_str()) {
+            continue;
+        }
+        let mut below: BTreeSet<Place> = BTreeSet::new();
+        below.extend(statement.after.iter().filter_map(|event| by_event.get(event)));
+        below.extend(super::hashes_named(statement).iter().filter_map(|event| by_event.get(event)));
+        for (case, subject, line) in line_references(statement) {
+            below.extend(lines.get(&(&case, &subject, line.as_str())).into_iter().flatten());
+        }
+        for under in below {
+            if under < place {
+                on[under].push(place);
+            }
+        }
+    }
+    on
+}
+
+/// Decides each correction in the order of recording, and puts replacement bodies in the place of what they replace.
+pub(super) fn judge(
+    statements: &mut [Statement],
+    by_event: &HashMap<EventHash, Place>,
+    about: &HashMap<EventHash, Vec<Place>>,
+    authority: &Authority,
+) -> Corrections {
+    let mut corrections = Corrections::default();
+    let places: Vec<Place> = (0..statements.len()).filter(|p| statements[*p].kind.as_str() == CORRECTION).collect();
+    if places.is_empty() || about.is_empty() {
+        return corrections;
+    }
+    let on = resting(statements, by_event);
+    for place in places {
+        let Some(target) = statements[place].corrects.and_then(|event| by_event.get(&event)).copied() else {
+            continue;
+        };
+        if target >= place || statements[target].kind.as_str() == CORRECTION {
+            continue;
+        }
+        let correction = weigh(statements, &on, place, target, authority);
+        if correction.against.is_empty() {
+            let by = correction.seq;
+            let replacement = statements[place].body.get("replacement").cloned();
+            let standing = match replacement {
+                Some(body) if statements[place].text("reason") != Some("did_not_occur") => {
+                    put(statements, place, target, body);
+                    Standing::Replaced { by }
+                }
+                // a replacement that is not disclosed leaves the statement as it was, and unknown
+                None if statements[place].text("reason") == Some("incorrect_data") => {
+                    statements[target].concealing = vec!["/body".to_owned()];
+                    Standing::Replaced { by }
+                }
+                _ => Standing::Annulled { by },
+            };
+            corrections.standing.insert(statements[target].seq, standing);
+        }
+        corrections.all.push(correction);
+    }
+    corrections
+}
+
+/// Puts a replacement body in its place, with what of it is not disclosed.
+fn put(statements: &mut [Statement], place: Place, target: Place, body: serde_json::Value) {
+    const FROM: &str = "/body/replacement";
+    let concealing = statements[place].concealing.iter().filter_map(|at| at.strip_prefix(FROM));
+    let concealing: Vec<String> = concealing.map(|rest| format!("/body{rest}")).collect();
+    statements[target].body = body;
+    statements[target].concealing = concealing;
+}
+
+/// Finds who signed what rests on the corrected statement and did not sign the correction.
+fn weigh(
+    statements: &[Statement],
+    on: &[Vec<Place>],
+    place: Place,
+    target: Place,
+    authority: &Authority,
+) -> Correction {
+    let own: BTreeSet<Author> = signers(&statements[target], authority);
+    let agree: BTreeSet<Author> = signers(&statements[place], authority);
+    let (mut open, mut seen) = (vec![target], BTreeSet::from([target]));
+    let (mut against, mut rests) = (BTreeSet::new(), BTreeSet::new());
+    while let Some(under) = open.pop() {
+        for above in on[under].iter().copied().filter(|above| *above < place) {
+            if !seen.insert(above) {
+                continue;
+            }
+            open.push(above);
+            let others = signers(&statements[above], authority);
+            let mut foreign = others.into_iter().filter(|who| !own.contains(who) && !agree.contains(who)).peekable();
+            if foreign.peek().is_some() {
+                rests.insert(statements[above].seq);
+                against.extend(foreign);
+            }
+        }
+    }
+    Correction {
+        seq: statements[place].seq,
+        corrects: statements[target].seq,
+        against: against.into_iter().collect(),
+        rests: rests.into_iter().collect(),
+    }
+}
+
+fn signers(statement: &Statement, authority: &Authority) -> BTreeSet<Author> {
+    statement.signers.iter().map(|who| acting(authority, who)).collect()
+}

@@ -1,0 +1,113 @@
+//! Findings: what does not add up, what is overdue, who said so (DOMAIN §5).
+//!
+//! [`assess`] is a pure function of a [`Book`]: of entries, the disclosures that are held, and an instant. A finding
+//! never rests on what is not shown: where something concealed or left out could clear it, there is an [`Unknown`] in
+//! its place, so that dropping disclosures only adds unknowns.
+
+use serde::Serialize;
+
+use crate::book::Book;
+use crate::facts::ItemKey;
+use crate::id::{CaseId, Seq, Subject};
+use crate::time::Date;
+
+mod code;
+
+pub use code::{Code, CodeInfo, Grouping, Severity};
+
+/// Something that does not add up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What.
+    pub code: Code,
+    /// How serious it is.
+    pub severity: Severity,
+    /// The case, if it is of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub case: Option<CaseId>,
+    /// Of what.
+    pub subject: Subject,
+    /// The items concerned, where it is about items.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<ItemKey>,
+    /// The entries that it rests on, in order.
+    pub entries: Vec<Seq>,
+    /// The first date on which it was so: for a deadline, the day after.
+    pub since: Date,
+    /// The last date on which it could have been done in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<Date>,
+    /// What is so, in words and figures. Texts of others in it are quoted as they stand: escape before printing.
+    pub detail: String,
+}
+
+/// Something that cannot be told from what is shown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Unknown {
+    /// What could not be judged.
+    pub code: Code,
+    /// The case, if it is of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub case: Option<CaseId>,
+    /// Of what.
+    pub subject: Subject,
+    /// The entries that conceal it, in order.
+    pub entries: Vec<Seq>,
+    /// Why not.
+    pub why: String,
+}
+
+/// Something that will be due.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Obligation {
+    /// The last date on which it is in time.
+    pub due: Date,
+    /// What it becomes a day later.
+    pub code: Code,
+    /// The case, if it is of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub case: Option<CaseId>,
+    /// Of what.
+    pub subject: Subject,
+    /// The entry that started the clock.
+    pub started: Seq,
+    /// When the clock started.
+    pub from: Date,
+    /// What is to be done, in words.
+    pub what: String,
+}
+
+/// All that there is to say of a book.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Assessment {
+    /// What does not add up: the most serious first.
+    pub findings: Vec<Finding>,
+    /// What cannot be told.
+    pub unknowns: Vec<Unknown>,
+    /// What is open and not overdue, the next first.
+    pub obligations: Vec<Obligation>,
+}
+
+impl Assessment {
+    /// Brings it into its one order, without repetitions.
+    fn settle(&mut self) {
+        self.findings.sort_by(|a, b| {
+            let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.code, f.since, f.case.clone(), f.subject.clone());
+            key(a).cmp(&key(b)).then_with(|| a.items.cmp(&b.items)).then_with(|| a.entries.cmp(&b.entries))
+        });
+        self.findings.dedup();
+        self.unknowns.sort_unstable();
+        self.unknowns.dedup();
+        self.obligations.sort_unstable();
+        self.obligations.dedup();
+    }
+}
+
+/// Assesses a book: every case of it, and every incident.
+#[must_use]
+pub fn assess(book: &Book) -> Assessment {
+    let mut out = Assessment::default();
+    let _ = book;
+    out.settle();
+    out
+}
