@@ -27,6 +27,11 @@ impl Capacity {
     /// `inspector`
     pub const INSPECTOR: Capacity = Capacity(5);
 
+    /// Every capacity, in the order of SPEC §8.
+    pub fn all() -> impl Iterator<Item = Capacity> {
+        (0..10).map(Capacity)
+    }
+
     /// Reads the name.
     pub fn parse(name: &str) -> Option<Capacity> {
         let at = NAMES.iter().position(|n| *n == name)?;

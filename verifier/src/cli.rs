@@ -3,6 +3,7 @@
 
 mod args;
 mod bundle;
+mod exhibit;
 mod note;
 
 use std::fmt;
@@ -25,6 +26,8 @@ use args::{Args, Command};
 enum Unusable {
     /// A file cannot be read.
     Read(PathBuf, io::Error),
+    /// A file cannot be written.
+    Write(PathBuf, io::Error),
     /// A file that the user gave to check against is not of its form.
     Malformed(PathBuf, String),
     /// An argument is not of its form.
@@ -37,6 +40,7 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unusable::Read(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+            Unusable::Write(path, error) => write!(f, "cannot write {}: {error}", path.display()),
             Unusable::Malformed(path, why) => write!(f, "{}: {why}", path.display()),
             Unusable::Argument(name, why) => write!(f, "{name}: {why}"),
             Unusable::TwoInputs => f.write_str("standard input can be only one of the files"),
@@ -48,6 +52,7 @@ impl Unusable {
     fn hint(&self) -> &'static str {
         match self {
             Unusable::Read(..) => "check the path and its permissions; - is standard input",
+            Unusable::Write(..) => "give another path; a file that is there is not replaced",
             Unusable::Malformed(..) => "this file was given to check against, so it must be whole",
             Unusable::Argument(..) => "see --help for the form",
             Unusable::TwoInputs => "give the others as files",
@@ -75,6 +80,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Bundle(bundle) => bundle::bundle(bundle),
         Command::Receipt(receipt) => bundle::receipt(receipt),
         Command::Show(show) => bundle::show(show),
+        Command::Exhibit(exhibit) => exhibit::exhibit(exhibit),
         Command::Checkpoint(checkpoint) => note::checkpoint(checkpoint),
         Command::Proof(proof) => note::proof(proof),
         Command::Completions { shell } => {
@@ -121,6 +127,14 @@ fn one_input(paths: &[Option<&PathBuf>]) -> Result<(), Unusable> {
 fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, Unusable> {
     let fault = |e| Unusable::Read(path.to_owned(), e);
     let raw = source::raw(path).map_err(fault)?;
+    match progress(path) {
+        Some(bar) => source::decoded(bar.wrap_read(raw)).map_err(fault),
+        None => source::decoded(raw).map_err(fault),
+    }
+}
+
+/// A progress bar for a file that takes a while, where somebody watches.
+fn progress(path: &Path) -> Option<indicatif::ProgressBar> {
     let length = std::fs::metadata(path).map(|m| m.len()).unwrap_or_default();
     if length > 8 << 20 && io::stderr().is_terminal() {
         let style = indicatif::ProgressStyle::with_template("{wide_bar} {percent}% {binary_bytes_per_sec} {eta} left");
@@ -129,10 +143,9 @@ fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, Unusable> {
             Ok(style) => bar.with_style(style),
             Err(_) => bar,
         };
-        let bar = bar.with_finish(indicatif::ProgressFinish::AndClear);
-        return source::decoded(bar.wrap_read(raw)).map_err(fault);
+        return Some(bar.with_finish(indicatif::ProgressFinish::AndClear));
     }
-    source::decoded(raw).map_err(fault)
+    None
 }
 
 fn read_small(path: &Path, limit: usize) -> Result<Vec<u8>, Unusable> {

@@ -286,6 +286,30 @@ fn sd_digests(value: &Value<'_>, inside: Option<usize>) -> Result<Vec<Hash>, Dis
     items.iter().map(|item| digest(item).ok_or_else(wrong)).collect()
 }
 
+/// Disclosures by their digests, for a caller that shows them one by one.
+pub(crate) struct Opened<'c, 'd> {
+    contents: &'c [Content<'d>],
+    by_digest: HashMap<Hash, usize>,
+}
+
+impl<'c, 'd> Opened<'c, 'd> {
+    /// The disclosure of a digest: its number, the member's name if it is for a member, and the value.
+    pub(crate) fn find(&self, digest_of: &Value<'_>) -> Option<(usize, Option<&'c str>, &'c Value<'d>)> {
+        let at = *self.by_digest.get(&digest(digest_of)?)?;
+        let (name, value) = self.contents.get(at)?;
+        Some((at, name.as_deref(), value))
+    }
+}
+
+/// Decodes disclosures for a caller that shows them one by one; only after [`check`] has accepted them, else none is
+/// found.
+pub(crate) fn opened<R>(strings: &[&str], then: impl FnOnce(&Opened<'_, '_>) -> R) -> R {
+    let disclosures = decode(strings).unwrap_or_default();
+    let contents = contents(&disclosures).unwrap_or_default();
+    let by_digest = by_digest(&disclosures).unwrap_or_default();
+    then(&Opened { contents: &contents, by_digest })
+}
+
 /// A value with every disclosure put back, and digests left out that nothing discloses. For printing; only after
 /// [`check`] has accepted the disclosures.
 pub fn restored(body: &Value<'_>, strings: &[&str]) -> Value<'static> {

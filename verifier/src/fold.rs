@@ -83,6 +83,19 @@ pub struct Judged<'a> {
 pub trait Observer {
     /// Called once for each entry that is an event, in order.
     fn entry(&mut self, entry: &Judged<'_>);
+
+    /// Called with the first line, before any leaf.
+    fn header(&mut self, _header: &Header) {}
+
+    /// Called for each leaf shown, readable or not, before [`Observer::entry`]: its place, hash and line. An overlong
+    /// line is not kept.
+    fn leaf(&mut self, _seq: u64, _hash: Hash, _line: &[u8]) {}
+
+    /// Called for each subtree of 2^height leaves that is withheld where it fits.
+    fn withheld(&mut self, _height: u32, _hash: Hash) {}
+
+    /// Called once when leaves are missing in a way that cannot be mended: the tree cannot be rebuilt.
+    fn tree_lost(&mut self) {}
 }
 
 /// What the fold knows of the leaf before the next entry.
@@ -207,14 +220,20 @@ impl<'g> Fold<'g> {
         self.checks.fail(Code::Format, place, fault);
     }
 
+    /// The first line, if it could be read.
+    pub fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
+    }
+
     /// How many leaves the checkpoint commits to, as far as there is one.
     fn size(&self) -> Option<u64> {
         self.header.as_ref().map(|header| header.checkpoint.size)
     }
 
     /// Takes the next line in.
-    pub fn step(&mut self, prepared: Prepared, observer: Option<&mut (dyn Observer + '_)>) {
+    pub fn step(&mut self, prepared: Prepared, mut observer: Option<&mut (dyn Observer + '_)>) {
         let line = prepared.line;
+        let lost_before = self.tree_lost;
         if !prepared.ended {
             let fault = Fault::new("the end of a line", "LF", "the end of the file");
             self.checks.fail(Code::Format, Place::line(line), fault);
@@ -228,14 +247,14 @@ impl<'g> Fold<'g> {
         }
         match prepared.item {
             Item::Other(fault) => self.malformed(Place::line(line), &fault),
-            Item::Withheld(Ok(withheld)) => self.hide(line, withheld),
+            Item::Withheld(Ok(withheld)) => self.hide(line, withheld, observer.as_deref_mut()),
             Item::Withheld(Err(fault)) => {
                 self.malformed(Place::line(line), &fault);
                 self.lose_tree();
                 self.withheld = self.withheld.saturating_add(1);
                 self.before = Before::Hidden;
             }
-            Item::Leaf { hash, parsed, disclosed, strings } => {
+            Item::Leaf { hash, parsed, disclosed, strings, text } => {
                 if self.tree_lost
                     && let Ok(parsed) = &*parsed
                 {
@@ -244,8 +263,17 @@ impl<'g> Fold<'g> {
                 if self.surplus(line) {
                     return;
                 }
-                self.leaf(line, hash, *parsed, &disclosed, &strings, observer);
+                if let Some(observer) = observer.as_deref_mut() {
+                    observer.leaf(self.position, hash, &text);
+                }
+                self.leaf(line, hash, *parsed, &disclosed, &strings, observer.as_deref_mut());
             }
+        }
+        if self.tree_lost
+            && !lost_before
+            && let Some(observer) = observer
+        {
+            observer.tree_lost();
         }
         self.come_by();
     }
@@ -266,7 +294,7 @@ impl<'g> Fold<'g> {
         true
     }
 
-    fn hide(&mut self, line: u64, withheld: Withheld) {
+    fn hide(&mut self, line: u64, withheld: Withheld, observer: Option<&mut (dyn Observer + '_)>) {
         if self.surplus(line) {
             return;
         }
@@ -295,6 +323,9 @@ impl<'g> Fold<'g> {
         }
         if !self.tree_lost {
             self.range.push_subtree(withheld.height, withheld.hash);
+            if let Some(observer) = observer {
+                observer.withheld(withheld.height, withheld.hash);
+            }
         }
         self.position = self.position.max(end.min(self.size().unwrap_or(end)));
         self.withheld = self.withheld.saturating_add(withheld.leaves());

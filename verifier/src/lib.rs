@@ -19,6 +19,7 @@ pub mod entry;
 pub mod escape;
 pub mod event;
 pub mod evidence;
+pub mod exhibit;
 pub mod fields;
 pub mod fold;
 pub mod hash;

@@ -73,6 +73,8 @@ pub enum Item {
         disclosed: Disclosed,
         /// Its disclosure strings, for a caller that shows entries.
         strings: Vec<String>,
+        /// The line itself, for a caller that shows entries.
+        text: Vec<u8>,
     },
     /// A withheld subtree, well formed or not.
     Withheld(Result<Withheld, Malformed>),
@@ -183,6 +185,7 @@ fn prepare_leaf(group: &Group, bytes: &[u8], keep_strings: bool) -> Item {
             ))),
             disclosed: Disclosed::default(),
             strings: Vec::new(),
+            text: Vec::new(),
         };
     }
     let mut disclosed = Disclosed::default();
@@ -208,6 +211,7 @@ fn prepare_leaf(group: &Group, bytes: &[u8], keep_strings: bool) -> Item {
         parsed: Box::new(parsed),
         disclosed,
         strings: strings.into_iter().map(|(_, string)| string).collect(),
+        text: if keep_strings { line.to_vec() } else { Vec::new() },
     }
 }
 

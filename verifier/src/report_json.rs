@@ -123,6 +123,11 @@ fn write_text(out: &mut String, text: &str) {
 impl Report {
     /// The object of SPEC §13.
     pub fn to_json(&self) -> String {
+        self.to_out().to_json()
+    }
+
+    /// The object of SPEC §13, to stand in another.
+    pub fn to_out(&self) -> Out {
         object([
             ("verdict", self.verdict().name().into()),
             ("ledger", self.ledger.map(|hash| hash.to_string()).into()),
@@ -132,7 +137,6 @@ impl Report {
             ("checks", Out::List(self.checks.rows().iter().map(check).collect())),
             ("suspect", Out::List(self.suspects.iter().map(suspect).collect())),
         ])
-        .to_json()
     }
 }
 

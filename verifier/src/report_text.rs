@@ -153,7 +153,7 @@ impl Report {
 }
 
 /// SPEC §14, for every report.
-const LIMITS: &str = "\
+pub(crate) const LIMITS: &str = "\
 It does not show
   that a statement is true, or that the first description of an item was right;
   that nothing happened off the ledger, or that all that was submitted was recorded;
@@ -162,7 +162,7 @@ It does not show
   that a key's holder was not coerced or robbed before revocation.
 ";
 
-fn place(row: &Check) -> String {
+pub(crate) fn place(row: &Check) -> String {
     match (row.place.seq, row.place.line) {
         (Some(seq), Some(line)) => format!("entry {seq}, line {line}"),
         (Some(seq), None) => format!("entry {seq}"),

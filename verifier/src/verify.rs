@@ -29,6 +29,9 @@ pub fn verify_bundle(
         let fold = fold.unwrap_or_else(|| Fold::new(given, None));
         return finish(fold, unreadable);
     }
+    if let (Some(observer), Some(header)) = (observer.as_deref_mut(), fold.as_ref().and_then(Fold::header)) {
+        observer.header(header);
+    }
     let mut unreadable = None;
     thread::scope(|scope| {
         let (raw, raw_batches) = sync_channel(AHEAD);

@@ -134,18 +134,6 @@ fn usage_and_input_errors_are_not_checked() {
     assert!(text(&completions).contains("countersign-verify"));
 }
 
-/// A zstd frame of raw blocks, as RFC 8878 §3.1 has them, with a window of 2^log bytes.
-fn zstd(bytes: &[u8], window_log: u8) -> Vec<u8> {
-    let mut out = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, (window_log - 10) << 3];
-    let chunks: Vec<&[u8]> = bytes.chunks(100_000).collect();
-    for (at, chunk) in chunks.iter().enumerate() {
-        let header = (u32::try_from(chunk.len()).unwrap() << 3) | u32::from(at + 1 == chunks.len());
-        out.extend_from_slice(&header.to_le_bytes()[..3]);
-        out.extend_from_slice(chunk);
-    }
-    out
-}
-
 #[test]
 fn compressed_bundles() {
     let f = Forge::usual();

@@ -33,6 +33,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  countersign-verify show ledger.bundle.jsonl --ledger 65c1ad52… --subject consignment/2026-0001"
     )]
     Show(Show),
+    /// Set one entry out for a hearing, after verifying the bundle: text, or an HTML file to print
+    #[command(
+        after_help = "Example:\n  countersign-verify exhibit ledger.bundle.jsonl --ledger 65c1ad52… --seq 41 --html exhibit-41.html"
+    )]
+    Exhibit(Exhibit),
     /// Check a checkpoint's signatures
     #[command(
         after_help = "Example:\n  countersign-verify checkpoint checkpoint.txt --key ledger.example/2026+8a3e07eb+AZm1…"
@@ -60,6 +65,7 @@ impl Command {
             Command::Bundle(args) => args.json,
             Command::Receipt(args) => args.json,
             Command::Show(args) => args.json,
+            Command::Exhibit(args) => args.json,
             Command::Checkpoint(args) => args.json,
             Command::Proof(args) => args.json,
             Command::Completions { .. } => false,
@@ -125,6 +131,33 @@ pub(crate) struct Show {
     /// Only entries that this party wrote or signed
     #[arg(long, value_name = "ID")]
     pub(crate) party: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Exhibit {
+    /// The bundle, plain or zstd; - for standard input
+    pub(crate) file: PathBuf,
+    /// The entry's position
+    #[arg(long, value_name = "N")]
+    pub(crate) seq: u64,
+    /// The ledger id, from a source you trust: 64 hex digits
+    #[arg(long, value_name = "ID")]
+    pub(crate) ledger: Option<String>,
+    /// A trust file (C2SP tlog-policy): logs, witnesses, quorum
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Option<PathBuf>,
+    /// An earlier checkpoint that the ledger must continue
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub(crate) previous: Option<PathBuf>,
+    /// An evidence file, or a folder of them, that entries must name by hash; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub(crate) evidence: Vec<PathBuf>,
+    /// Write a self-contained HTML file instead of text; - for standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -31,7 +31,7 @@ pub(super) fn bundle(args: &args::Bundle) -> Result<Outcome, Unusable> {
     Ok(outcome(&report, args.json))
 }
 
-fn evidence_files(paths: &[PathBuf]) -> Result<Vec<EvidenceFile>, Unusable> {
+pub(super) fn evidence_files(paths: &[PathBuf]) -> Result<Vec<EvidenceFile>, Unusable> {
     let mut all = Vec::new();
     for path in paths {
         let (files, links) = evidence::collect(path).map_err(|(p, e)| Unusable::Read(p, e))?;

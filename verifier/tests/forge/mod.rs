@@ -404,3 +404,15 @@ pub fn failed(report: &Report) -> Vec<(Code, Option<u64>)> {
 pub fn undecided(report: &Report) -> Vec<Code> {
     report.checks.rows().iter().filter(|row| row.outcome == Outcome::Undecided).map(|row| row.code).collect()
 }
+
+/// A zstd frame of raw blocks, as RFC 8878 §3.1 has them, with a window of 2^log bytes.
+pub fn zstd(bytes: &[u8], window_log: u8) -> Vec<u8> {
+    let mut out = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, (window_log - 10) << 3];
+    let chunks: Vec<&[u8]> = bytes.chunks(100_000).collect();
+    for (at, chunk) in chunks.iter().enumerate() {
+        let header = (u32::try_from(chunk.len()).unwrap() << 3) | u32::from(at + 1 == chunks.len());
+        out.extend_from_slice(&header.to_le_bytes()[..3]);
+        out.extend_from_slice(chunk);
+    }
+    out
+}
