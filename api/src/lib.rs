@@ -5,6 +5,7 @@
 //!
 //! Nothing here prints except through [`output::Output`]: results on stdout, everything else on stderr.
 
+pub mod book_file;
 pub mod cli;
 pub mod client;
 pub mod draft;
@@ -19,4 +20,5 @@ pub mod problem;
 mod routes;
 #[cfg(feature = "server")]
 pub mod server;
+pub mod sheet;
 pub mod wire;

@@ -31,6 +31,8 @@ pub type Place = usize;
 #[derive(Debug)]
 pub struct BookBuilder {
     as_of: Time,
+    /// Whether entries later than `as_of` move it instead of being left out.
+    open: bool,
     authority: Authority,
     statements: Vec<Statement>,
     /// Where two neighbours are not neighbours in the ledger, or the first is not entry 0.
@@ -42,7 +44,13 @@ impl BookBuilder {
     /// Begins a book as of an instant: what is recorded later is left out.
     #[must_use]
     pub fn new(as_of: Time) -> Self {
-        Self { as_of, authority: Authority::new(), statements: Vec::new(), gaps: false, next: 0 }
+        Self { as_of, open: false, authority: Authority::new(), statements: Vec::new(), gaps: false, next: 0 }
+    }
+
+    /// Begins a book as of now: of the clock's time, or of the latest entry's where the clock is behind it.
+    #[must_use]
+    pub fn until(now: Time) -> Self {
+        Self { open: true, ..Self::new(now) }
     }
 
     /// Adds an entry with the disclosures of it that are held. Entries come in order; some may be left out, if only
@@ -51,7 +59,7 @@ impl BookBuilder {
     /// # Errors
     /// When the entry is no statement: no verified one is not.
     pub fn add<S: AsRef<str>>(&mut self, entry: &Entry, disclosures: &[S]) -> Result<(), FactError> {
-        if entry.time > self.as_of {
+        if entry.time > self.as_of && !self.open {
             return Ok(());
         }
         let (statement, event) = Statement::read(entry, disclosures)?;
@@ -62,7 +70,10 @@ impl BookBuilder {
     /// Adds a statement that was read from an entry already, with its event.
     pub fn push(&mut self, statement: Statement, event: &Event) {
         if statement.time > self.as_of {
-            return;
+            if !self.open {
+                return;
+            }
+            self.as_of = statement.time;
         }
         self.gaps |= statement.seq.0 != self.next;
         self.next = statement.seq.0 + 1;
