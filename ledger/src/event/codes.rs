@@ -7,6 +7,7 @@
 //! Each list names its source and date beside it.
 
 mod categories;
+mod discrepancies;
 mod supply_classes;
 mod units;
 
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use categories::{Att, Unroca, Usml, Wassenaar};
+pub use discrepancies::{DISCREPANCIES, DiscrepancyCode, grade_discrepancy};
 pub use supply_classes::{is_supply_class, is_supply_group};
 pub use units::{UNITS, Unit, grade_unit, unit_of_word};
 
@@ -45,6 +47,9 @@ pub enum CodeNote {
     /// A unit of issue that is not on the list.
     #[error("{0} is a local unit of issue")]
     LocalUnit(String),
+    /// A discrepancy code that is not on the form.
+    #[error("{0} is a local discrepancy code")]
+    LocalDiscrepancyCode(String),
     /// A stock number whose first four digits are no known supply class.
     #[error("{0} is no known federal supply class")]
     UnknownSupplyClass(String),

@@ -1,16 +1,17 @@
-//! The body of `diversion.reported`, which any party may record alone (DOMAIN §1.5).
+//! Bodies about incidents: a report, which any party may record alone, and what becomes of it (DOMAIN §1.5, §2).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::codes::{CodeNote, EvidenceGrade};
+use super::codes::{CodeNote, EvidenceGrade, codes};
 use super::common::{Broken, MAX_LINES, Reference, Rules};
 use super::item::{Item, check_items, note_items};
 use super::lists::{Distinct, List};
 use super::place::{Place, check_place};
 use super::scalars::{Label, Prose};
-use crate::id::CaseId;
+use crate::hash::EventHash;
+use crate::id::{CaseId, PartyId};
 
 /// `diversion.reported`.
 #[skip_serializing_none]
@@ -66,3 +67,95 @@ impl Rules for DiversionReported {
         note_items("/items", self.items().iter().map(Item::identity), note);
     }
 }
+
+/// `investigation.opened`: somebody looks into it.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InvestigationOpened {
+    /// What is looked into.
+    #[schemars(extend("concealable" = true))]
+    pub allegation: Prose<4096>,
+    /// Who looks, where it is not the author.
+    pub investigator: Option<PartyId>,
+    /// The parties that it is against: their acts clear nothing.
+    pub against: Option<Distinct<PartyId, 1, 64>>,
+    /// Outside numbers.
+    pub references: Option<List<Reference, 1, 64>>,
+    /// Anything else.
+    #[schemars(extend("concealable" = true))]
+    pub remarks: Option<Prose<4096>>,
+}
+
+impl Rules for InvestigationOpened {}
+
+codes! {
+    /// What an investigation came to.
+    Outcome {
+        /// It happened.
+        Substantiated = "substantiated",
+        /// It did not, or nothing shows it.
+        Unsubstantiated = "unsubstantiated",
+        /// It cannot be told.
+        Inconclusive = "inconclusive",
+    }
+}
+
+/// `finding.recorded`: what an investigation came to.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FindingRecorded {
+    /// What.
+    pub outcome: Outcome,
+    /// The standard of proof.
+    pub standard: Label<200>,
+    /// Why.
+    #[schemars(extend("concealable" = true))]
+    pub reasons: Prose<4096>,
+    /// The parties that it is against.
+    pub against: Option<Distinct<PartyId, 1, 64>>,
+    /// Outside numbers.
+    pub references: Option<List<Reference, 1, 64>>,
+    /// Anything else.
+    #[schemars(extend("concealable" = true))]
+    pub remarks: Option<Prose<4096>>,
+}
+
+impl Rules for FindingRecorded {}
+
+/// `incident.closed`: nothing more is to be done.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IncidentClosed {
+    /// The finding that it rests on.
+    pub finding: EventHash,
+    /// Why.
+    #[schemars(extend("concealable" = true))]
+    pub reason: Prose<4096>,
+    /// Outside numbers.
+    pub references: Option<List<Reference, 1, 64>>,
+    /// Anything else.
+    #[schemars(extend("concealable" = true))]
+    pub remarks: Option<Prose<4096>>,
+}
+
+impl Rules for IncidentClosed {}
+
+/// `incident.reopened`: there is something to be done after all.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IncidentReopened {
+    /// Why.
+    #[schemars(extend("concealable" = true))]
+    pub reason: Prose<4096>,
+    /// Outside numbers.
+    pub references: Option<List<Reference, 1, 64>>,
+    /// Anything else.
+    #[schemars(extend("concealable" = true))]
+    pub remarks: Option<Prose<4096>>,
+}
+
+impl Rules for IncidentReopened {}

@@ -378,8 +378,8 @@ whole_number! {
     PartNumber(u16), 1, 9_999
 }
 whole_number! {
-    /// A count of people, hours or pieces of paper.
-    Count(u32), 0, 999_999_999
+    /// How many people took part in a service (DOMAIN §2a).
+    Participants(u32), 1, 1_000_000
 }
 
 #[cfg(test)]

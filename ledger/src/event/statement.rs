@@ -1,4 +1,4 @@
-//! Bodies of statements about statements: disputes and corrections (DOMAIN §2, SPEC §9).
+//! Bodies of statements about statements: disputes, evidence, responses, corrections (DOMAIN §2, SPEC §9).
 
 use schemars::JsonSchema;
 use serde::de::Error as _;
@@ -30,6 +30,44 @@ pub struct StatementDisputed {
 }
 
 impl Rules for StatementDisputed {}
+
+/// `evidence.added`: files, named by the event, that bear on a statement.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceAdded {
+    /// Which event.
+    pub about: EventHash,
+    /// What the files show.
+    #[schemars(extend("concealable" = true))]
+    pub material: Prose<4096>,
+    /// Outside numbers.
+    pub references: Option<List<Reference, 1, 64>>,
+    /// Anything else.
+    #[schemars(extend("concealable" = true))]
+    pub remarks: Option<Prose<4096>>,
+}
+
+impl Rules for EvidenceAdded {}
+
+/// `response.recorded`: a party answers a statement.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResponseRecorded {
+    /// Which event.
+    pub about: EventHash,
+    /// What it answers.
+    #[schemars(extend("concealable" = true))]
+    pub response: Prose<4096>,
+    /// Outside numbers.
+    pub references: Option<List<Reference, 1, 64>>,
+    /// Anything else.
+    #[schemars(extend("concealable" = true))]
+    pub remarks: Option<Prose<4096>>,
+}
+
+impl Rules for ResponseRecorded {}
 
 codes! {
     /// Why an event is corrected.

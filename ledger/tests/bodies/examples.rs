@@ -48,19 +48,20 @@ pub(crate) fn examples() -> Vec<Example> {
     all.extend(transfers());
     all.extend(after_delivery());
     all.extend(statements());
+    all.extend(crate::life::examples());
     all
 }
 
-fn one(kind: &'static str, minimal: Value, full: Value) -> Example {
+pub(crate) fn one(kind: &'static str, minimal: Value, full: Value) -> Example {
     Example { kind, minimal, full }
 }
 
 /// An example whose members are all required.
-fn same(kind: &'static str, body: Value) -> Example {
+pub(crate) fn same(kind: &'static str, body: Value) -> Example {
     Example { kind, minimal: body.clone(), full: body }
 }
 
-fn with(base: &Value, more: Value) -> Value {
+pub(crate) fn with(base: &Value, more: Value) -> Value {
     let mut body = base.clone();
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
@@ -155,15 +156,15 @@ fn cases() -> Vec<Example> {
     ]
 }
 
-fn references() -> Value {
+pub(crate) fn references() -> Value {
     json!([{ "scheme": "waybill", "value": "№ 12/347-Б" }])
 }
 
-fn line() -> Value {
+pub(crate) fn line() -> Value {
     json!({ "line": "1", "nomenclature": "NIGHT VISION DEVICE", "quantity": "2", "unit": "EA" })
 }
 
-fn full_line() -> Value {
+pub(crate) fn full_line() -> Value {
     with(
         &line(),
         json!({
@@ -177,7 +178,7 @@ fn full_line() -> Value {
     )
 }
 
-fn place() -> Value {
+pub(crate) fn place() -> Value {
     json!({ "country": "PL", "un_locode": "PLRZE", "site": "DEPOT-7", "lat": "50.0413", "lon": "-21.999",
             "text": "warehouse 7,\nnorth gate" })
 }
@@ -227,7 +228,7 @@ fn transfers() -> Vec<Example> {
     ]
 }
 
-fn described_in() -> Value {
+pub(crate) fn described_in() -> Value {
     json!({ "subject": "consignment/2026-0001", "line": "1" })
 }
 

@@ -4,5 +4,7 @@
 mod disclosures;
 mod examples;
 mod faults;
+mod life;
+mod life_faults;
 mod mutations;
 mod schemas;
