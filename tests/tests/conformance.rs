@@ -6,7 +6,7 @@
 //! repository: it is looked for in `../shared/vectors` beside it, or where `COUNTERSIGN_VECTORS` says.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -244,5 +244,21 @@ fn the_forges_tree_is_that_of_others() {
             let (old, new) = (NodeHash::from_bytes(old), NodeHash::from_bytes(root));
             verify_consistency(TreeSize(size), TreeSize(n), &old, &new, &hashes).unwrap();
         }
+    }
+}
+
+/// The forge writes the default policy by DOMAIN §2; the ledger has its own.
+#[test]
+fn the_ledger_of_every_kind_has_every_kind() {
+    use countersign_ledger::default_policy::default_policy;
+    use countersign_ledger::event::kinds;
+    use countersign_tests::forge::life;
+
+    let ledgers: Value = serde_json::from_str(&life::domain_policy().text()).unwrap();
+    assert_eq!(default_policy().unwrap().to_value(), ledgers);
+    let recorded: BTreeSet<String> = life::every_kind().events.into_iter().map(|event| event.kind).collect();
+    for info in kinds() {
+        let authority = countersign_ledger::rule::is_authority_kind(info.kind);
+        assert!(authority || recorded.contains(info.kind), "{}", info.kind);
     }
 }

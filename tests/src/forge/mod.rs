@@ -11,6 +11,7 @@ pub mod bodies;
 pub mod event;
 pub mod json;
 pub mod key;
+pub mod life;
 pub mod note;
 pub mod script;
 pub mod sd;

@@ -116,7 +116,7 @@ fn broken_events() {
     }
     refused_payload(&served, &changed(&good, "countersign", json!(2)), donor, 422, "newer_version");
     refused_payload(&served, &changed(&good, "kind", json!("transfer.teleported")), donor, 422, "unknown_kind");
-    refused_payload(&served, &changed(&good, "kind", json!("title.transferred")), donor, 422, "unknown_kind");
+    refused_payload(&served, &changed(&good, "kind", json!("transfer.dispatched.v2")), donor, 422, "unknown_kind");
     let mut body = good.clone();
     body["body"]["lines"][0]["quantity"] = json!("2.00000");
     let problem = refused_payload(&served, &body, donor, 422, "body_malformed");

@@ -256,12 +256,15 @@ fn kinds_have_schemas_and_rules() {
         (&of("transfer.received")["in_policy"], &of("transfer.received")["has_schema"]),
         (&json!(true), &json!(true))
     );
-    assert_eq!(of("title.transferred")["has_schema"], json!(false));
+    for kind in kinds {
+        assert_eq!((&kind["in_policy"], &kind["has_schema"]), (&json!(true), &json!(true)), "{kind}");
+    }
     let kind = served.get("/v1/kinds/transfer.received").json();
     assert_eq!(kind["policy"]["case"], "required");
     assert!(kind["schema"]["properties"]["body"].is_object() || kind["schema"]["$defs"].is_object());
     assert!(!kind["rule"].as_str().unwrap().is_empty());
-    assert_eq!(served.get("/v1/kinds/title.transferred").json()["schema"], json!(null));
+    let kind = served.get("/v1/kinds/items.destroyed").json();
+    assert_eq!(kind["schema"]["properties"]["subject"]["pattern"], "^disposal/[a-z0-9][a-z0-9._-]{0,95}$");
     served.get("/v1/kinds/transfer.invented").problem(404, "not_found");
     served.get("/v1/kinds/Transfer").problem(400, "bad_parameter");
 }

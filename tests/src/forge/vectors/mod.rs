@@ -1,5 +1,6 @@
 //! The vectors, section by section of SPEC.md.
 
+mod kinds;
 mod s01;
 mod s02;
 mod s03;
@@ -66,13 +67,14 @@ pub fn all() -> Vec<Vector> {
         s10::write,
         s11::write,
         s12::write,
+        kinds::write,
         stories::write,
     ];
     for write in chapters {
         write(&mut book);
     }
     // The largest families are stored compressed: they differ from one another in a few bytes.
-    let large = ["§1", "§3", "§5", "§7", "§8", "§9"];
+    let large = ["§1", "§3", "§5", "§7", "§8", "§9", "DOMAIN §2"];
     for v in book.vectors.iter_mut().filter(|v| large.contains(&v.section.as_str()) && v.extension == "bundle.jsonl") {
         v.compress();
     }
