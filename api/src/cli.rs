@@ -10,12 +10,14 @@ pub mod context;
 pub mod demo;
 pub mod event;
 pub mod export;
+pub mod findings;
 pub mod import;
 #[cfg(feature = "server")]
 pub mod init;
 pub mod key;
 pub mod party;
 pub mod receive;
+pub mod report;
 #[cfg(feature = "server")]
 pub mod serve;
 pub mod status;
@@ -76,6 +78,10 @@ enum Command {
     Import(Box<import::ImportArgs>),
     /// Receive what was dispatched: all as sent, or by scanned serials
     Receive(Box<receive::ReceiveArgs>),
+    /// Say what is overdue and what does not add up, from a server or a bundle
+    Findings(Box<findings::FindingsArgs>),
+    /// Set out what a bundle comes to, as a page to read and print
+    Report(Box<report::ReportArgs>),
     /// Write the whole ledger to a bundle file, for the verifier
     Export(export::ExportArgs),
     /// Say which ledger this is and how it stands
@@ -123,6 +129,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Event(args) => event::run(args, &context),
         Command::Import(args) => import::run(*args, &context),
         Command::Receive(args) => receive::run(*args, &context),
+        Command::Findings(args) => findings::run(&args, &context),
+        Command::Report(args) => report::run(&args, &context),
         Command::Export(args) => export::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         #[cfg(feature = "server")]

@@ -21,6 +21,7 @@ use countersign_ledger::hash::{EventHash, LedgerId};
 use countersign_ledger::id::{CaseId, Kind, PartyId, Seq, StreamId, TreeSize};
 use countersign_ledger::proof::Receipt;
 use countersign_ledger::submission::Submission;
+use countersign_ledger::time::Time;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -30,7 +31,9 @@ pub use state::StateFolder;
 pub use transport::{Patience, Settings};
 
 use crate::problem::Problem;
-use crate::wire::{CaseList, CaseView, EntryView, LedgerInfo, PartyList, PartyView, StreamItem, StreamPage};
+use crate::wire::{
+    CaseList, CaseView, EntryView, FindingsPage, LedgerInfo, PartyList, PartyView, StreamItem, StreamPage,
+};
 use receipt::{Asked, check_asked, check_inclusion, check_sent};
 use transport::Transport;
 use trust::Trust;
@@ -289,6 +292,26 @@ impl Client {
                 return Ok(cases);
             }
         }
+    }
+
+    /// Asks for findings: of a case, or of the cases after one, as of an instant or now.
+    ///
+    /// # Errors
+    /// When the server gives no answer.
+    pub fn findings(
+        &self,
+        case: Option<&CaseId>,
+        as_of: Option<Time>,
+        after: Option<&CaseId>,
+    ) -> Result<FindingsPage, ClientError> {
+        let parts = [
+            case.map(|case| format!("case={case}")),
+            as_of.map(|time| format!("as_of={time}")),
+            after.map(|after| format!("after={after}")),
+        ];
+        let query: Vec<String> = parts.into_iter().flatten().collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        self.0.transport.json(&format!("/v1/findings{mark}{}", query.join("&")))
     }
 
     /// Fetches the JSON Schema of a kind and the rule in force for it.

@@ -28,6 +28,7 @@ mod bundle;
 mod cases;
 mod entries;
 mod events;
+mod findings;
 mod health;
 mod kinds;
 mod ledger;
@@ -51,6 +52,7 @@ mod tiles;
         (name = "streams", description = "The events of one subject"),
         (name = "log", description = "Checkpoint, proofs and tiles (C2SP)"),
         (name = "ledger", description = "The ledger, its parties and cases"),
+        (name = "findings", description = "What is overdue, what does not add up"),
         (name = "kinds", description = "What can be said, and who must sign it"),
         (name = "operation", description = "For whoever watches the server"),
     ),
@@ -79,6 +81,7 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(cases::case))
         .routes(routes!(kinds::list))
         .routes(routes!(kinds::kind))
+        .routes(routes!(findings::findings))
         .routes(routes!(bundle::bundle))
         .routes(routes!(openapi))
         .routes(routes!(health::healthz))

@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 mod body;
+mod books;
 mod connection;
 mod data;
 pub(crate) mod input;
@@ -36,6 +37,7 @@ mod work;
 mod tests;
 
 pub(crate) use body::{Incoming, declared_length, read_all, too_large};
+pub(crate) use books::{BookError, book};
 pub use data::{DataArgs, create_data, open_data};
 pub use limits::Limits;
 pub(crate) use measured::MeasuredStore;

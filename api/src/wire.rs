@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use countersign_ledger::capacity::Capacity;
+use countersign_ledger::findings::{Finding, Obligation, Unknown};
 use countersign_ledger::hash::{EventHash, KeyId, LeafHash, LedgerId, NodeHash};
 use countersign_ledger::id::{Author, CaseId, Kind, PartyId, Seq, Subject, TreeSize};
 use countersign_ledger::keys::{self, PublicKey};
@@ -405,6 +406,30 @@ pub struct CaseView {
 pub struct CaseList {
     /// The cases.
     pub cases: Vec<CaseView>,
+    /// The `after` of the next page, `null` at the end.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>, required))]
+    pub next: Option<CaseId>,
+}
+
+/// Findings of some cases, computed when asked (DOMAIN §5).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct FindingsPage {
+    /// As of when: entries recorded later are left out.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub as_of: Time,
+    /// The size of the ledger that they were computed from.
+    #[cfg_attr(feature = "server", schema(value_type = u64))]
+    pub size: TreeSize,
+    /// What does not add up: the most serious first within a case.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<Object>))]
+    pub findings: Vec<Finding>,
+    /// What cannot be told from what the server holds.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<Object>))]
+    pub unknowns: Vec<Unknown>,
+    /// What is open and not overdue.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<Object>))]
+    pub obligations: Vec<Obligation>,
     /// The `after` of the next page, `null` at the end.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, required))]
     pub next: Option<CaseId>,

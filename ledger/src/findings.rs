@@ -4,11 +4,12 @@
 //! never rests on what is not shown: where something concealed or left out could clear it, there is an [`Unknown`] in
 //! its place, so that dropping disclosures only adds unknowns.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::book::Book;
+use crate::book::{Book, line_references};
 use crate::facts::ItemKey;
-use crate::id::{CaseId, Seq, Subject};
+use crate::hash::EventHash;
+use crate::id::{CaseId, Seq, StreamId, Subject};
 use crate::time::Date;
 
 mod code;
@@ -16,38 +17,38 @@ mod code;
 pub use code::{Code, CodeInfo, Grouping, Severity};
 
 /// Something that does not add up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What.
     pub code: Code,
     /// How serious it is.
     pub severity: Severity,
     /// The case, if it is of one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseId>,
     /// Of what.
     pub subject: Subject,
     /// The items concerned, where it is about items.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<ItemKey>,
     /// The entries that it rests on, in order.
     pub entries: Vec<Seq>,
     /// The first date on which it was so: for a deadline, the day after.
     pub since: Date,
     /// The last date on which it could have been done in time.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Date>,
     /// What is so, in words and figures. Texts of others in it are quoted as they stand: escape before printing.
     pub detail: String,
 }
 
 /// Something that cannot be told from what is shown.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Unknown {
     /// What could not be judged.
     pub code: Code,
     /// The case, if it is of one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseId>,
     /// Of what.
     pub subject: Subject,
@@ -58,14 +59,14 @@ pub struct Unknown {
 }
 
 /// Something that will be due.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Obligation {
     /// The last date on which it is in time.
     pub due: Date,
     /// What it becomes a day later.
     pub code: Code,
     /// The case, if it is of one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseId>,
     /// Of what.
     pub subject: Subject,
@@ -110,4 +111,21 @@ pub fn assess(book: &Book) -> Assessment {
     let _ = book;
     out.settle();
     out
+}
+
+/// Tells whether a finding is of a case: it says so, or it is of an incident or statement outside any case that names
+/// the case or an item of it.
+#[must_use]
+pub fn concerns(book: &Book, case: Option<&CaseId>, subject: &Subject, wanted: &CaseId) -> bool {
+    if let Some(case) = case {
+        return case == wanted;
+    }
+    let stream = StreamId { case: None, subject: subject.clone() };
+    book.stream(&stream).any(|statement| {
+        let named = statement.array("cases").iter().any(|case| case.as_str() == Some(wanted.as_str()));
+        let about = statement.get("about").and_then(|event: EventHash| book.by_event(&event));
+        named
+            || about.is_some_and(|about| about.stream.case.as_ref() == Some(wanted))
+            || line_references(statement).iter().any(|(case, ..)| case == wanted)
+    })
 }

@@ -1,0 +1,117 @@
+//! `/v1/findings`: what is overdue and what does not add up (DOMAIN §5), computed when asked.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use countersign_ledger::findings::{Assessment, assess, concerns};
+use countersign_ledger::id::{CaseId, TreeSize};
+use countersign_ledger::time::{Clock as _, SystemClock, Time};
+
+use super::{corrupt, store_problem};
+use crate::problem::{Code, Problem};
+use crate::server::input::{Params, parse};
+use crate::server::{App, BookError, book, read};
+use crate::sheet;
+use crate::wire::FindingsPage;
+
+/// A page ends after the case with which it has so many findings.
+const PAGE: usize = 1_000;
+const CASE_ID: &str = "a case id ([a-z0-9][a-z0-9._-]{0,95})";
+
+/// Findings of a case, or of one case after the other, most serious first within each; those of incidents that no case
+/// is named by come first. As CSV where `Accept` asks for `text/csv`.
+#[utoipa::path(
+    get, path = "/v1/findings", tag = "findings",
+    params(
+        ("case" = Option<String>, Query, description = "of this case, and of incidents that name it"),
+        ("as_of" = Option<String>, Query, description = "a UTC time: what was recorded later is left out; now unless given"),
+        ("after" = Option<String>, Query, description = "without `case`: cases with ids after this one"),
+    ),
+    responses(
+        (status = 200, description = "the findings", content(
+            (FindingsPage = "application/json"), (String = "text/csv"),
+        )),
+        (status = 400, description = "`bad_parameter`", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`: no such case", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`busy`: too many are computed", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn findings(
+    State(app): State<App>,
+    mut params: Params,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let case = params.take("case")?.map(|case| parse::<CaseId>("case", &case, CASE_ID)).transpose()?;
+    let as_of = params.take("as_of")?.map(|text| parse::<Time>("as_of", &text, "a UTC time")).transpose()?;
+    let after = params.take("after")?.map(|after| parse::<CaseId>("after", &after, CASE_ID)).transpose()?;
+    params.finish()?;
+    if let Some(case) = &case
+        && app.ledger.with_authority(|authority| authority.case(case.as_str()).is_none())
+    {
+        return Err(Problem::not_found("case", case));
+    }
+    let place = tokio::time::timeout(app.limits.queue_wait, app.exports.clone().acquire_owned()).await;
+    let Ok(Ok(_place)) = place else {
+        return Err(Problem::new(Code::Busy, "too many findings and exports are computed").retry_after(10));
+    };
+    let as_of = as_of.unwrap_or_else(|| SystemClock.now().max(app.ledger.latest_time()));
+    let page = read(move || page(&app, case.as_ref(), after.as_ref(), as_of)).await??;
+    let wants_csv = headers.get_all(ACCEPT).iter().any(|v| v.to_str().is_ok_and(|v| v.starts_with("text/csv")));
+    if wants_csv {
+        let table = crate::cli::findings::csv(&page.findings);
+        return Ok(([(CONTENT_TYPE, sheet::MEDIA_TYPE)], table).into_response());
+    }
+    Ok(Json(page).into_response())
+}
+
+fn page(app: &App, case: Option<&CaseId>, after: Option<&CaseId>, as_of: Time) -> Result<FindingsPage, Problem> {
+    let size = app.ledger.head().size;
+    let mut page =
+        FindingsPage { as_of, size, findings: Vec::new(), unknowns: Vec::new(), obligations: Vec::new(), next: None };
+    if let Some(case) = case {
+        take(app, &mut page, size, Some(case), true)?;
+        return Ok(page);
+    }
+    if after.is_none() {
+        take(app, &mut page, size, None, false)?;
+    }
+    let mut cases = app.ledger.with_authority(|authority| {
+        let ids = authority.cases().map(|(id, _)| id.clone());
+        ids.filter(|id| after.is_none_or(|after| id > after)).collect::<Vec<_>>().into_iter()
+    });
+    for case in cases.by_ref() {
+        take(app, &mut page, size, Some(&case), false)?;
+        if page.findings.len() + page.obligations.len() + page.unknowns.len() >= PAGE {
+            page.next = Some(case);
+            break;
+        }
+    }
+    page.next = page.next.filter(|_| cases.next().is_some());
+    Ok(page)
+}
+
+/// Adds the findings of a case, or of what is outside any; `with_incidents` adds to a case's those of incidents that
+/// name it.
+fn take(
+    app: &App,
+    page: &mut FindingsPage,
+    size: TreeSize,
+    case: Option<&CaseId>,
+    with_incidents: bool,
+) -> Result<(), Problem> {
+    let book = book(app.ledger.store(), size, case, page.as_of).map_err(|error| match error {
+        BookError::Store(error) => store_problem(&error),
+        BookError::Entry(reason) => corrupt(&reason),
+    })?;
+    let Assessment { findings, unknowns, obligations } = assess(&book);
+    let wanted = |of: Option<&CaseId>, subject: &countersign_ledger::id::Subject| match case {
+        Some(case) if with_incidents => concerns(&book, of, subject, case),
+        _ => of == case,
+    };
+    page.findings.extend(findings.into_iter().filter(|f| wanted(f.case.as_ref(), &f.subject)));
+    page.unknowns.extend(unknowns.into_iter().filter(|u| wanted(u.case.as_ref(), &u.subject)));
+    page.obligations.extend(obligations.into_iter().filter(|o| wanted(o.case.as_ref(), &o.subject)));
+    Ok(())
+}
