@@ -32,3 +32,4 @@ pub mod store;
 pub mod submission;
 pub mod tile;
 pub mod time;
+pub mod views;

@@ -1,0 +1,172 @@
+//! Corrections, weighed as [`crate::book`] does it: one takes effect if whoever signed what rests on the corrected
+//! statement, and did not sign that statement, signed the correction too (DOMAIN §1.6).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::ViewError;
+use super::apply::Applier;
+use super::items::{decode, record};
+use super::key::{Key, Parts};
+use super::kv::{Family, Reads};
+use super::reading::lines_described;
+use crate::facts::Statement;
+use crate::hash::EventHash;
+use crate::id::{Author, PartyId, Seq, StreamId};
+
+/// Statements that say something of a statement without building on its truth.
+const BESIDE: [&str; 4] = ["statement.corrected", "statement.disputed", "evidence.added", "response.recorded"];
+
+/// What a correction came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Weighed {
+    /// Who signed statements that rest on the corrected one and did not sign the correction: empty when it took effect.
+    pub(super) against: Vec<Author>,
+    /// Entries of theirs that rest on the corrected one, in order.
+    pub(super) rests: Vec<Seq>,
+}
+
+/// Returns the key of what a correction came to.
+pub(super) fn key(target: Seq, correction: Seq) -> Vec<u8> {
+    Key::of(b'X').seq(target).seq(correction).done()
+}
+
+/// Reads the corrected entry and the correction out of a key.
+pub(super) fn of_key(key: &[u8]) -> Option<(Seq, Seq)> {
+    let mut parts = Parts::of(key);
+    parts.seq().zip(parts.seq())
+}
+
+/// Returns a statement as it stands: with the body of the latest correction in effect; `None` where it is annulled.
+pub(super) fn standing(applier: &Applier<'_>, original: &Statement) -> Result<Option<Statement>, ViewError> {
+    let (from, end) = Key::of(b'X').seq(original.seq).range();
+    let mut latest = None;
+    applier.over.scan(Family::Records, &from, &end, &mut |key, value| {
+        let weighed: Weighed = decode(key, value)?;
+        if weighed.against.is_empty() {
+            latest = of_key(key).map(|(_, correction)| correction);
+        }
+        Ok(true)
+    })?;
+    let Some(latest) = latest else { return Ok(Some(original.clone())) };
+    let correction = applier.statement(latest)?;
+    Ok(corrected(original, &correction))
+}
+
+/// Puts the body of a correction in the place of the original's.
+fn corrected(original: &Statement, correction: &Statement) -> Option<Statement> {
+    const FROM: &str = "/body/replacement";
+    let mut statement = original.clone();
+    match correction.body.get("replacement") {
+        Some(body) if correction.text("reason") != Some("did_not_occur") => {
+            let inside = correction.concealing.iter().filter_map(|at| at.strip_prefix(FROM));
+            statement.concealing = inside.map(|rest| format!("/body{rest}")).collect();
+            statement.body = body.clone();
+        }
+        // a replacement that is not disclosed leaves the statement as it was, and unknown
+        None if correction.text("reason") == Some("incorrect_data") => {
+            statement.concealing = vec!["/body".to_owned()];
+        }
+        _ => return None,
+    }
+    Some(statement)
+}
+
+/// Finds who signed what rests on a statement, before the correction, and did not sign that.
+pub(super) fn weigh(applier: &Applier<'_>, original: &Statement, correction: &Statement) -> Result<Weighed, ViewError> {
+    let own = acting(applier, &original.signers)?;
+    let agree = acting(applier, &correction.signers)?;
+    let mut above = Above { applier, before: correction.seq, streams: HashMap::new() };
+    let (mut open, mut seen) = (vec![original.seq], BTreeSet::from([original.seq]));
+    let (mut against, mut rests) = (BTreeSet::new(), BTreeSet::new());
+    while let Some(under) = open.pop() {
+        for seq in above.directly(under)? {
+            if !seen.insert(seq) {
+                continue;
+            }
+            open.push(seq);
+            let signers = applier.entry(seq)?.map(|header| header.signers).unwrap_or_default();
+            let signers = acting(applier, &signers)?;
+            let mut foreign = signers.into_iter().filter(|who| !own.contains(who) && !agree.contains(who)).peekable();
+            if foreign.peek().is_some() {
+                rests.insert(seq);
+                against.extend(foreign);
+            }
+        }
+    }
+    Ok(Weighed { against: against.into_iter().collect(), rests: rests.into_iter().collect() })
+}
+
+fn acting(applier: &Applier<'_>, signers: &[Author]) -> Result<BTreeSet<Author>, ViewError> {
+    let mut found = BTreeSet::new();
+    for who in signers {
+        let mut last = who.clone();
+        // succession is refused in a circle; the bound keeps a faulty ledger finite
+        for _ in 0..1_000 {
+            let Author::Party(party) = &last else { break };
+            let key = Key::of(b'H').text(party.as_str()).done();
+            let Some(next) = record::<PartyId>(&applier.over, Family::Records, &key)? else { break };
+            last = Author::Party(next);
+        }
+        found.insert(last);
+    }
+    Ok(found)
+}
+
+/// Finds what rests directly on a statement.
+struct Above<'a, 'b> {
+    applier: &'a Applier<'b>,
+    before: Seq,
+    /// Of each stream that was looked at, the entries that follow an event.
+    streams: HashMap<StreamId, BTreeMap<EventHash, Vec<Seq>>>,
+}
+
+impl Above<'_, '_> {
+    fn directly(&mut self, under: Seq) -> Result<BTreeSet<Seq>, ViewError> {
+        let Some(header) = self.applier.entry(under)? else { return Ok(BTreeSet::new()) };
+        let mut found: BTreeSet<Seq> = BTreeSet::new();
+        found.extend(self.following(header.stream(), &header.event)?);
+        let before = self.before;
+        let mut take = |range: (Vec<u8>, Vec<u8>)| {
+            self.applier.over.scan(Family::Index, &range.0, &range.1, &mut |key, _| {
+                found.extend(key.last_chunk::<8>().map(|seq| Seq(u64::from_be_bytes(*seq))));
+                Ok(true)
+            })
+        };
+        take(Key::of(b'n').fixed(header.event.as_bytes()).range())?;
+        for (case, subject, line) in lines_described(&self.applier.statement(under)?) {
+            take(Key::of(b'l').text(case.as_str()).text(subject.as_str()).text(&line).range())?;
+        }
+        let mut resting = BTreeSet::new();
+        for seq in found.into_iter().filter(|seq| under < *seq && *seq < before) {
+            let beside = self.applier.entry(seq)?.is_none_or(|header| BESIDE.contains(&header.kind.as_str()));
+            if !beside {
+                resting.insert(seq);
+            }
+        }
+        Ok(resting)
+    }
+
+    fn following(&mut self, stream: StreamId, event: &EventHash) -> Result<Vec<Seq>, ViewError> {
+        if !self.streams.contains_key(&stream) {
+            let mut after: BTreeMap<EventHash, Vec<Seq>> = BTreeMap::new();
+            let mut from = Seq(0);
+            loop {
+                let seqs = self.applier.store.stream_seqs(&stream, from, 1_024)?;
+                let Some(last) = seqs.last() else { break };
+                from = Seq(last.0 + 1);
+                for seq in seqs.into_iter().filter(|seq| *seq < self.before) {
+                    if let Some(event) = self.applier.entry(seq)?.and_then(|header| header.after) {
+                        after.entry(event).or_default().push(seq);
+                    }
+                }
+                if from >= self.before {
+                    break;
+                }
+            }
+            self.streams.insert(stream.clone(), after);
+        }
+        Ok(self.streams.get(&stream).and_then(|after| after.get(event)).cloned().unwrap_or_default())
+    }
+}
