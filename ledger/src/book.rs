@@ -126,7 +126,8 @@ fn signer(authority: &Authority, key: &crate::hash::KeyId) -> Option<Author> {
 }
 
 /// Returns the events that a statement names by hash.
-fn hashes_named(statement: &Statement) -> Vec<EventHash> {
+#[must_use]
+pub fn hashes_named(statement: &Statement) -> Vec<EventHash> {
     let mut named: Vec<EventHash> =
         ["about", "order", "finding", "completion"].iter().filter_map(|member| statement.get(member)).collect();
     named.extend(statement.corrects);

@@ -12,8 +12,9 @@ use super::correct::{self, Weighed};
 use super::items::record;
 use super::key::Key;
 use super::kv::{Changes, Family, Overlay, Reads};
-use super::reading::{Header, Reading, hashes_named, lines_named, outside_numbers};
+use super::reading::{Header, Reading, outside_numbers};
 use super::{ViewError, derive};
+use crate::book::{hashes_named, line_references};
 use crate::facts::{Statement, Target, extract};
 use crate::hash::{EventHash, KeyId};
 use crate::id::{Author, CaseId, Seq, StreamId};
@@ -93,7 +94,7 @@ impl<'a> Applier<'a> {
         if statement.kind.as_str().starts_with("diversion.") || outside {
             cases.extend(extract(statement).mentions.iter().map(|mention| mention.target.case().clone()));
         }
-        cases.extend(lines_named(statement).into_iter().map(|(case, ..)| case));
+        cases.extend(line_references(statement).into_iter().map(|(case, ..)| case));
         let after = statement.after.filter(|_| outside);
         for event in hashes_named(statement).into_iter().chain(after) {
             if let Some(seq) = self.seq_before(&event, statement.seq)? {
@@ -130,7 +131,7 @@ impl<'a> Applier<'a> {
         for event in hashes_named(statement) {
             put(Key::of(b'n').fixed(event.as_bytes()).seq(seq));
         }
-        for (case, subject, line) in lines_named(statement) {
+        for (case, subject, line) in line_references(statement) {
             put(Key::of(b'l').text(case.as_str()).text(subject.as_str()).text(&line).seq(seq));
         }
         for number in outside_numbers(statement) {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::entry::Entry;
 use crate::event::{Body, Event};
-use crate::facts::statement::{array, parse};
+use crate::facts::statement::array;
 use crate::facts::{FactError, Statement};
 use crate::hash::{EventHash, KeyId, LeafHash};
 use crate::id::{Author, CaseId, Kind, PartyId, Seq, StreamId, Subject};
@@ -137,47 +137,8 @@ fn authority_facts(event: &Event) -> AuthorityFacts {
     }
 }
 
-/// Returns the events that a statement names by hash, without the one before it in its stream.
-#[must_use]
-pub fn hashes_named(statement: &Statement) -> Vec<EventHash> {
-    let members = ["about", "order", "finding", "completion"];
-    let mut named: Vec<EventHash> = members.iter().filter_map(|member| statement.get(member)).collect();
-    named.extend(statement.corrects);
-    named.sort_unstable();
-    named.dedup();
-    named
-}
-
 /// A line of another statement: case, subject, line.
 pub type LineOf = (CaseId, Subject, String);
-
-/// Returns the lines of other statements that a statement refers to.
-#[must_use]
-pub fn lines_named(statement: &Statement) -> Vec<LineOf> {
-    let mut found = Vec::new();
-    let mut take = |object: &Value, member: &str| {
-        let Some(reference) = object.get(member) else { return };
-        let case = parse(reference, "case").or_else(|| statement.stream.case.clone());
-        let line = reference.get("line").and_then(Value::as_str);
-        if let (Some(case), Some(subject), Some(line)) = (case, parse(reference, "subject"), line) {
-            found.push((case, subject, line.to_owned()));
-        }
-    };
-    for line in statement.array("lines") {
-        take(line, "authorization");
-    }
-    for member in ["items", "same"] {
-        for item in statement.array(member) {
-            take(item, "described_in");
-        }
-    }
-    if let Some(mark) = statement.body.get("remarked") {
-        take(mark, "described_in");
-    }
-    found.sort_unstable();
-    found.dedup();
-    found
-}
 
 /// Returns the lines that a statement describes.
 #[must_use]
