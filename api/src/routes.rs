@@ -35,6 +35,7 @@ mod ledger;
 mod lines;
 mod parties;
 mod proofs;
+mod proposals;
 mod streams;
 mod tiles;
 
@@ -48,6 +49,7 @@ mod tiles;
     ),
     tags(
         (name = "events", description = "Submit events, fetch receipts"),
+        (name = "proposals", description = "Gather signatures"),
         (name = "entries", description = "What is recorded"),
         (name = "streams", description = "The events of one subject"),
         (name = "log", description = "Checkpoint, proofs and tiles (C2SP)"),
@@ -66,6 +68,10 @@ pub(crate) fn router(app: App) -> Router {
     let described = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(events::submit))
         .routes(routes!(events::receipt))
+        .routes(routes!(proposals::propose, proposals::list))
+        .routes(routes!(proposals::sign_many))
+        .routes(routes!(proposals::proposal, proposals::withdraw))
+        .routes(routes!(proposals::sign))
         .routes(routes!(entries::raw))
         .routes(routes!(entries::entry))
         .routes(routes!(streams::stream))

@@ -16,6 +16,7 @@ use axum::body::Bytes;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use countersign_ledger::append::{Ledger, LedgerState};
+use countersign_ledger::proposal::{ProposalLimits, Proposals};
 use hyper_util::rt::TokioTimer;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +60,7 @@ pub(crate) struct App(Arc<Shared>);
 /// See [`App`].
 pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
+    pub(crate) proposals: Proposals,
     pub(crate) metrics: Metrics,
     pub(crate) limits: Limits,
     /// Places for batches.
@@ -88,6 +90,7 @@ impl App {
             batches: Arc::new(Semaphore::new(limits.batches)),
             window: Arc::new(Semaphore::new((queue / 2).max(1))),
             exports: Arc::new(Semaphore::new(limits.exports)),
+            proposals: Proposals::new(ledger.clone(), ProposalLimits::default()),
             ledger,
             metrics,
             limits,
@@ -154,6 +157,11 @@ pub(crate) async fn serve(
     };
     let upkeep = async {
         loop {
+            // at once too: a proposal may have been complete when the last process ended
+            let proposals = app.proposals.clone();
+            if let Ok(Err(error)) = read(move || proposals.upkeep()).await {
+                tracing::error!(%error, "the proposals were not looked after");
+            }
             tokio::time::sleep(Duration::from_secs(5)).await;
             app.metrics.upkeep();
         }

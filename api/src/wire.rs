@@ -17,6 +17,8 @@ use serde_json::value::RawValue;
 
 use crate::problem::Problem;
 
+pub mod proposals;
+
 /// One JSON value.
 pub const JSON: &str = "application/json";
 /// One JSON value a line: batches, their results, raw entries.

@@ -107,6 +107,9 @@ pub fn admit<R: Recorded>(
         }
         return Err(id_conflict(event, existing).into());
     }
+    if prepared.envelope().signatures().is_empty() {
+        return Err(Refusal::new(RefusalCode::Unsigned, "1 to 16 signatures", "none").at("/signatures").into());
+    }
     check_times(event, next.at.time)?;
     let stream = event.stream();
     let head = recorded.stream_head(&stream)?;
@@ -134,6 +137,42 @@ pub fn admit<R: Recorded>(
         return Err(Refusal::new(RefusalCode::LimitExceeded, expected, line.len().to_string()).into());
     }
     Ok(Admission::New(Box::new(Admitted { entry, line, signers })))
+}
+
+/// Checks all of an event that does not depend on who signs it: whether [`admit`] would let it through with the
+/// signatures of everybody whom it concerns.
+///
+/// # Errors
+/// A refusal, or a failure of the store.
+pub fn check_unsigned<R: Recorded>(
+    prepared: &Prepared,
+    authority: &Authority,
+    recorded: &R,
+    at: Position,
+) -> Result<Option<Corrected>, AdmissionError> {
+    let event = prepared.event();
+    check_times(event, at.time)?;
+    let stream = event.stream();
+    let corrected = corrected_event(event, &stream, authority, recorded)?;
+    if let Some((kind, _)) = &corrected {
+        prepared.check_replacement(kind)?;
+    }
+    authority.check_unsigned(at, event, prepared.authority_body())?;
+    check_stream(event, recorded.stream_head(&stream)?, false, recorded)?;
+    Ok(corrected.map(|(_, corrected)| corrected))
+}
+
+/// Looks up an author's event id: the entry that has it with this very payload.
+///
+/// # Errors
+/// When another payload has it, or the store fails.
+pub fn recorded_as<R: Recorded>(prepared: &Prepared, recorded: &R) -> Result<Option<Seq>, AdmissionError> {
+    let event = prepared.event();
+    match recorded.by_id(&event.author, &event.id)? {
+        None => Ok(None),
+        Some(existing) if existing.event == prepared.event_hash() => Ok(Some(existing.seq)),
+        Some(existing) => Err(id_conflict(event, existing).into()),
+    }
 }
 
 fn id_conflict(event: &Event, existing: StreamHead) -> Refusal {

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 
 use rayon::prelude::*;
 
-use crate::authority::Authority;
+use crate::authority::{Authority, Position};
 use crate::checkpoint::{Checkpoint, CheckpointSignatureError, SignedCheckpoint};
 use crate::entry::Entry;
 use crate::fault::{self, Fault};
@@ -369,6 +369,35 @@ impl Ledger {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.0.shared.store
+    }
+
+    /// Reads and verifies an event that may lack signatures, for a proposal.
+    ///
+    /// # Errors
+    /// As [`Ledger::prepare`].
+    pub fn prepare_unfinished(&self, submission: Submission) -> Result<Prepared, Refusal> {
+        submission.prepare_unfinished(&self.0.shared.tables, |keyid| self.key(keyid))
+    }
+
+    /// Returns where the next entry would stand if it were recorded now.
+    #[must_use]
+    pub fn next_position(&self) -> Position {
+        let published = self.0.shared.read();
+        let time = self.0.shared.clock.now().max(published.time);
+        Position { seq: Seq(published.checkpoint.checkpoint().size.0), time }
+    }
+
+    /// Writes records of proposals, durably. They share the store with the entries: after a write that failed nothing
+    /// more is accepted.
+    ///
+    /// # Errors
+    /// When they are not known to be durable.
+    pub fn write_proposals(&self, changes: &[(EventHash, Option<Vec<u8>>)]) -> Result<(), StoreError> {
+        let written = self.0.shared.store.write_proposals(changes);
+        if let Err(error) = &written {
+            *self.0.shared.state() = LedgerState::Failed(error.to_string());
+        }
+        written
     }
 
     /// Looks at the authority state at the durable head.

@@ -5,7 +5,8 @@
 //!
 //! - `state` (here): keys, parties, cases, policy in force, and how an event changes them;
 //! - [`judge`]: the signatures of one event against that state;
-//! - [`acts`]: what SPEC §8 asks of each authority kind beyond its rule.
+//! - [`acts`]: what SPEC §8 asks of each authority kind beyond its rule;
+//! - [`outlook`]: whose signatures an event still needs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::time::Time;
 
 pub mod acts;
 pub mod judge;
+pub mod outlook;
 
 /// How a party key came into the ledger: what it counts towards (SPEC §8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,8 @@
 //!
 //! [`Envelope`] is read and not yet believed; [`VerifiedEnvelope`] is one of which every signature has been verified.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::Value;
@@ -158,6 +160,11 @@ impl Envelope {
             return Err(form("", "an object with payloadType, payload and signatures", value));
         }
         check_payload_type(text_member(value, "payloadType", "")?)?;
+        Self::of_parts(value)
+    }
+
+    /// Reads payload and signatures of an envelope, whatever its payload type.
+    fn of_parts(value: &Value) -> Result<Self, EnvelopeError> {
         let payload = text_member(value, "payload", "")?;
         if payload.len() > MAX_PAYLOAD.div_ceil(3) * 4 {
             return Err(EnvelopeError::Limit { name: "payload", limit: MAX_PAYLOAD, found: payload.len() / 4 * 3 });
@@ -325,6 +332,27 @@ impl Envelope {
     }
 }
 
+/// Reads a DSSE envelope of another payload type: its payload, and its signatures, which are over
+/// `pae(payload_type, payload)` and not yet verified.
+///
+/// # Errors
+/// When it is not well-formed, over a limit, or of another type.
+pub fn parse_other(bytes: &[u8], payload_type: &str) -> Result<(Vec<u8>, Vec<(KeyId, Signature)>), EnvelopeError> {
+    if bytes.len() > MAX_ENVELOPE {
+        return Err(EnvelopeError::Limit { name: "request", limit: MAX_ENVELOPE, found: bytes.len() });
+    }
+    let value = json::parse(bytes, json::MAX_DEPTH)?;
+    if !value.is_object() {
+        return Err(form("", "an object with payloadType, payload and signatures", &value));
+    }
+    let found = text_member(&value, "payloadType", "")?;
+    if found != payload_type {
+        return Err(form("/payloadType", format!("{payload_type:?}"), &Value::from(found)));
+    }
+    let Envelope { payload, signatures } = Envelope::of_parts(&value)?;
+    Ok((payload, signatures))
+}
+
 fn read_signature(index: usize, item: &Value) -> Result<(KeyId, Signature), EnvelopeError> {
     let at = format!("/signatures/{index}");
     if !item.is_object() {
@@ -348,6 +376,19 @@ pub struct VerifiedEnvelope {
 }
 
 impl VerifiedEnvelope {
+    /// Takes an envelope as verified that has no signature to verify: `envelope` loses any that it has.
+    pub(crate) fn of_none(envelope: Envelope) -> Self {
+        let envelope = Envelope { signatures: Vec::new(), ..envelope };
+        Self { event_hash: envelope.event_hash(), envelope }
+    }
+
+    /// Leaves out the signatures of other keys than these.
+    pub(crate) fn signed_by_only(&self, keyids: &BTreeSet<KeyId>) -> Self {
+        let mut kept = self.clone();
+        kept.envelope.signatures.retain(|(keyid, _)| keyids.contains(keyid));
+        kept
+    }
+
     /// Returns the envelope.
     #[must_use]
     pub fn envelope(&self) -> &Envelope {

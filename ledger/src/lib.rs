@@ -26,6 +26,7 @@ pub mod merkle;
 pub mod note;
 pub mod policy;
 pub mod proof;
+pub mod proposal;
 pub mod refusal;
 pub mod rule;
 pub mod store;

@@ -6,6 +6,8 @@
 //! search below goes through the choices and keeps a maximum matching of leaves to parties as it goes. A rule has at
 //! most 16 leaves and an event at most 16 signing parties, so it ends quickly on any input.
 
+pub mod ways;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -147,28 +149,38 @@ enum Leaf {
 }
 
 fn candidates(leaf: &Rule, judged: &Judged<'_>) -> Leaf {
-    let mask_of = |fits: &dyn Fn(&SigningParty) -> bool| {
-        let mask = judged.signers.iter().enumerate().filter(|(_, signer)| fits(signer)).fold(0, |m, (i, _)| m | 1 << i);
-        if mask == 0 { Leaf::Fails } else { Leaf::OneOf(mask) }
-    };
+    if holds_alone(leaf, judged) {
+        return Leaf::Holds;
+    }
+    let fitting = judged.signers.iter().enumerate().filter(|(_, signer)| fits(leaf, signer, judged));
+    let mask = fitting.fold(0, |m, (i, _)| m | 1 << i);
+    if mask == 0 { Leaf::Fails } else { Leaf::OneOf(mask) }
+}
+
+/// Tells whether a leaf holds without a party for itself.
+fn holds_alone(leaf: &Rule, judged: &Judged<'_>) -> bool {
     match leaf {
-        Rule::Governance if judged.quorum => Leaf::Holds,
+        Rule::Governance => judged.quorum,
+        Rule::Party { pointer, optional, .. } => *optional && judged.payload.pointer(pointer).is_none(),
+        _ => false,
+    }
+}
+
+/// Tells whether a party can fill a leaf. `governance` is filled by none, and `corrected` stands only as a whole rule.
+pub(crate) fn fits(leaf: &Rule, signer: &SigningParty, judged: &Judged<'_>) -> bool {
+    match leaf {
         Rule::Role { role, keys } => {
-            mask_of(&|s| s.roles.contains(role) && s.capacities.contains(role) && s.has_keys(*keys))
+            signer.roles.contains(role) && signer.capacities.contains(role) && signer.has_keys(*keys)
         }
-        Rule::Capacity { capacity, keys } => mask_of(&|s| s.capacities.contains(capacity) && s.has_keys(*keys)),
-        Rule::AnyParty => mask_of(&|_| true),
-        Rule::Party { pointer, role, optional, keys } => match judged.payload.pointer(pointer) {
-            None if *optional => Leaf::Holds,
-            None => Leaf::Fails,
-            Some(named) => {
-                let named = named.as_str().and_then(|id| (judged.resolve)(id));
-                let Some(named) = named else { return Leaf::Fails };
-                mask_of(&|s| s.party == named && role.is_none_or(|role| s.roles.contains(&role)) && s.has_keys(*keys))
-            }
-        },
-        // A governance leaf without the quorum; `corrected` stands only as a whole rule.
-        _ => Leaf::Fails,
+        Rule::Capacity { capacity, keys } => signer.capacities.contains(capacity) && signer.has_keys(*keys),
+        Rule::AnyParty => true,
+        Rule::Party { pointer, role, keys, .. } => {
+            let named = judged.payload.pointer(pointer).and_then(Value::as_str).and_then(|id| (judged.resolve)(id));
+            named.is_some_and(|named| signer.party == named)
+                && role.is_none_or(|role| signer.roles.contains(&role))
+                && signer.has_keys(*keys)
+        }
+        _ => false,
     }
 }
 

@@ -118,6 +118,12 @@ codes! {
     LedgerClosed = "ledger_closed", 409;
     /// The server does not hold the private key of the new log key.
     LogKeyUnavailable = "log_key_unavailable", 422;
+    /// There is no room for another proposal of this party, or of anybody.
+    ProposalsFull = "proposals_full", 409;
+    /// A proposal does not wait for this signature.
+    NotAwaited = "signature_not_awaited", 409;
+    /// Only the author, or the quorum, withdraws a proposal.
+    NotWithdrawable = "not_withdrawable", 403;
 }
 
 impl fmt::Display for RefusalCode {

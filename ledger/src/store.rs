@@ -267,4 +267,23 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When it is not known to be durable. The store is then in doubt: nothing more may be written to it.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// Returns the record of a proposal (`proposal`), as it was written.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    fn proposal(&self, event: &EventHash) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Returns the proposals behind `after`, in order of their event hashes, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    fn proposals(&self, after: Option<&EventHash>, limit: usize) -> Result<Vec<(EventHash, Vec<u8>)>, StoreError>;
+
+    /// Writes records of proposals, `None` to remove one: durable together or not at all. They are beside the log and
+    /// nothing of an entry depends on them.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    fn write_proposals(&self, changes: &[(EventHash, Option<Vec<u8>>)]) -> Result<(), StoreError>;
 }

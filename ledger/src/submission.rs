@@ -9,6 +9,8 @@
 //! [`Submission`] is read and not believed; [`Prepared`] has verified signatures and a typed body. Only the committer
 //! turns a prepared one into an entry.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::disclosure::{self, AdmitError};
@@ -81,6 +83,24 @@ impl Submission {
     {
         let (typed, envelope) = Typed::of(self)?;
         let envelope = envelope.verify(tables, |keyid| typed.key(keyid, &key_of))?;
+        Ok(typed.prepared(envelope))
+    }
+
+    /// As [`Submission::prepare`], for a proposal: it may have no signature yet. Those that it has are verified all the
+    /// same. [`admit`](crate::admission::admit) never lets it through without one.
+    ///
+    /// # Errors
+    /// As [`Submission::prepare`].
+    pub fn prepare_unfinished<F>(self, tables: &KeyTables, key_of: F) -> Result<Prepared, Refusal>
+    where
+        F: Fn(&KeyId) -> Option<PublicKey>,
+    {
+        let (typed, envelope) = Typed::of(self)?;
+        let envelope = if envelope.signatures().is_empty() {
+            VerifiedEnvelope::of_none(envelope)
+        } else {
+            envelope.verify(tables, |keyid| typed.key(keyid, &key_of))?
+        };
         Ok(typed.prepared(envelope))
     }
 
@@ -237,6 +257,12 @@ impl Prepared {
     #[must_use]
     pub fn authority_body(&self) -> Option<&Body> {
         is_authority_kind(self.event.kind.as_str()).then_some(&self.body)
+    }
+
+    /// Leaves out the signatures of other keys than these.
+    #[must_use]
+    pub fn signed_by_only(&self, keyids: &BTreeSet<KeyId>) -> Self {
+        Self { envelope: self.envelope.signed_by_only(keyids), ..self.clone() }
     }
 
     /// Returns the ids of the keys that signed, sorted.

@@ -78,4 +78,16 @@ impl Store for MeasuredStore {
         self.metrics.commit(batch.entries.len(), began.elapsed(), result.is_ok());
         result
     }
+
+    fn proposal(&self, event: &EventHash) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.proposal(event)
+    }
+
+    fn proposals(&self, after: Option<&EventHash>, limit: usize) -> Result<Vec<(EventHash, Vec<u8>)>, StoreError> {
+        self.inner.proposals(after, limit)
+    }
+
+    fn write_proposals(&self, changes: &[(EventHash, Option<Vec<u8>>)]) -> Result<(), StoreError> {
+        self.inner.write_proposals(changes)
+    }
 }

@@ -81,7 +81,7 @@ impl Authority {
         Ok(signers)
     }
 
-    fn check_ledger(&self, event: &Event) -> Result<(), Refusal> {
+    pub(super) fn check_ledger(&self, event: &Event) -> Result<(), Refusal> {
         let genesis = event.kind.as_str() == "ledger.created";
         match self.ledger() {
             None if !genesis => {
@@ -98,7 +98,7 @@ impl Authority {
         }
     }
 
-    fn row_for(&self, event: &Event) -> Result<&KindPolicy, Refusal> {
+    pub(super) fn row_for(&self, event: &Event) -> Result<&KindPolicy, Refusal> {
         let row = self.policy().row(&event.kind).ok_or_else(|| {
             Refusal::new(RefusalCode::UnknownKind, "a kind of the policy in force", event.kind.to_string()).at("/kind")
         })?;
@@ -111,7 +111,7 @@ impl Authority {
         Err(Refusal::new(RefusalCode::CaseUse, expected, found).at("/case"))
     }
 
-    fn check_case(&self, event: &Event) -> Result<(), Refusal> {
+    pub(super) fn check_case(&self, event: &Event) -> Result<(), Refusal> {
         match &event.case {
             Some(case) if self.case(case.as_str()).is_none() => {
                 Err(Refusal::new(RefusalCode::UnknownCase, "a case that was opened", case.to_string())
@@ -135,24 +135,8 @@ impl Authority {
         let introduced = if genesis { Vec::new() } else { self.introduced_keys(body)? };
         let mut signers = Signers::default();
         for keyid in signing {
-            if introduced.iter().any(|key| key.id() == *keyid) {
-                signers.introduced.insert(*keyid);
-                continue;
-            }
-            let known = self
-                .key(keyid)
-                .ok_or_else(|| Refusal::from(crate::envelope::EnvelopeError::UnknownKey { keyid: *keyid }))?;
-            match &known.purpose {
-                KeyUse::Governance if self.governance().keys.contains(keyid) => {
-                    signers.governance.insert(*keyid);
-                }
-                KeyUse::Governance => return Err(does_not_count(keyid, "a governance key that is no longer in force")),
-                KeyUse::Log => return Err(does_not_count(keyid, "a log key, which signs only checkpoints")),
-                KeyUse::Party(key) => {
-                    self.check_counts(at, event, keyid, key, corrected)?;
-                    signers.parties.entry(key.party.clone()).or_default().push(*keyid);
-                }
-            }
+            let standing = self.standing(at, event, &introduced, keyid, corrected)?;
+            signers.add(*keyid, standing);
         }
         let signed = |key: &PublicKey| signers.introduced.contains(&key.id()) || fault::is(Fault::TakesUnsignedKeys);
         if let Some(unsigned) = introduced.iter().find(|key| !signed(key)) {
@@ -170,6 +154,32 @@ impl Authority {
             return Err(Refusal::new(RefusalCode::QuorumShort, expected, found.to_string()).at("/signatures"));
         }
         Ok(signers)
+    }
+
+    /// Tells what a signing key stands for, and refuses one that does not count.
+    pub(crate) fn standing(
+        &self,
+        at: Position,
+        event: &Event,
+        introduced: &[PublicKey],
+        keyid: &KeyId,
+        corrected: Option<&Corrected>,
+    ) -> Result<Standing, Refusal> {
+        if introduced.iter().any(|key| key.id() == *keyid) {
+            return Ok(Standing::Introduced);
+        }
+        let known = self
+            .key(keyid)
+            .ok_or_else(|| Refusal::from(crate::envelope::EnvelopeError::UnknownKey { keyid: *keyid }))?;
+        match &known.purpose {
+            KeyUse::Governance if self.governance().keys.contains(keyid) => Ok(Standing::Governance),
+            KeyUse::Governance => Err(does_not_count(keyid, "a governance key that is no longer in force")),
+            KeyUse::Log => Err(does_not_count(keyid, "a log key, which signs only checkpoints")),
+            KeyUse::Party(key) => {
+                self.check_counts(at, event, keyid, key, corrected)?;
+                Ok(Standing::Party(key.party.clone()))
+            }
+        }
     }
 
     /// Tells whether a party key counts here and for this kind (SPEC §8).
@@ -202,7 +212,7 @@ impl Authority {
     }
 
     /// Returns the keys that an event introduces, all of which must be new (SPEC §2, §8).
-    fn introduced_keys(&self, body: Option<&Body>) -> Result<Vec<PublicKey>, Refusal> {
+    pub(super) fn introduced_keys(&self, body: Option<&Body>) -> Result<Vec<PublicKey>, Refusal> {
         let (keys, path): (Vec<PublicKey>, &str) = match body {
             Some(Body::PartyEnrolled(b)) => (b.keys.iter().map(|grant| grant.public_key).collect(), "/body/keys"),
             Some(Body::KeyAdded(b)) => (vec![b.key.public_key], "/body/key/public_key"),
@@ -287,7 +297,7 @@ impl Authority {
     }
 
     /// Returns the parties that signed, with what they are and are bound to.
-    fn signing_parties(&self, event: &Event, body: Option<&Body>, signers: &Signers) -> Vec<SigningParty> {
+    pub(super) fn signing_parties(&self, event: &Event, body: Option<&Body>, signers: &Signers) -> Vec<SigningParty> {
         let case = event.case.as_ref().and_then(|case| self.case(case.as_str()));
         let own_roles = match body {
             Some(Body::CaseOpened(b)) => Some(super::acts::roles_map(&b.roles)),
@@ -359,7 +369,27 @@ impl Authority {
     }
 }
 
+/// What a signing key stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// A party.
+    Party(PartyId),
+    /// Governance, as one of its keys in force.
+    Governance,
+    /// Itself: the event introduces it.
+    Introduced,
+}
+
 impl Signers {
+    /// Adds a key with what it stands for; whether governance makes a quorum is not looked at.
+    pub(crate) fn add(&mut self, keyid: KeyId, standing: Standing) {
+        match standing {
+            Standing::Party(party) => self.parties.entry(party).or_default().push(keyid),
+            Standing::Governance => drop(self.governance.insert(keyid)),
+            Standing::Introduced => drop(self.introduced.insert(keyid)),
+        }
+    }
+
     /// Names who signed.
     #[must_use]
     pub fn in_words(&self) -> String {
@@ -379,19 +409,28 @@ fn check_insiders(
     parties: &[SigningParty],
     corrected: Option<&Corrected>,
 ) -> Result<(), Refusal> {
-    let Some(case) = &event.case else { return Ok(()) };
     let newly = Authority::newly_bound(body);
-    for signer in parties {
-        let allowed = !signer.roles.is_empty()
-            || newly.contains(&signer.party)
-            || signer.capacities.iter().any(|capacity| names_capacity(&row.rule, *capacity))
-            || corrected.is_some_and(|c| c.signers.parties.contains(&signer.party));
-        if !allowed && !fault::is(Fault::LetsOutsidersIn) {
-            let expected = format!("signatures of parties to case {case}");
-            return Err(Refusal::new(RefusalCode::NotInCase, expected, signer.party.to_string()).at("/signatures"));
-        }
+    parties.iter().try_for_each(|signer| check_insider(event, &newly, row, signer, corrected))
+}
+
+/// One party acts inside its case only (SPEC §9).
+pub(super) fn check_insider(
+    event: &Event,
+    newly: &BTreeSet<PartyId>,
+    row: &KindPolicy,
+    signer: &SigningParty,
+    corrected: Option<&Corrected>,
+) -> Result<(), Refusal> {
+    let Some(case) = &event.case else { return Ok(()) };
+    let allowed = !signer.roles.is_empty()
+        || newly.contains(&signer.party)
+        || signer.capacities.iter().any(|capacity| names_capacity(&row.rule, *capacity))
+        || corrected.is_some_and(|c| c.signers.parties.contains(&signer.party));
+    if allowed || fault::is(Fault::LetsOutsidersIn) {
+        return Ok(());
     }
-    Ok(())
+    let expected = format!("signatures of parties to case {case}");
+    Err(Refusal::new(RefusalCode::NotInCase, expected, signer.party.to_string()).at("/signatures"))
 }
 
 fn does_not_count(keyid: &KeyId, found: &str) -> Refusal {
@@ -410,7 +449,7 @@ fn names_capacity(rule: &Rule, wanted: crate::capacity::Capacity) -> bool {
 }
 
 /// Checks that kind, subject and case go together (SPEC §8).
-fn check_subject(event: &Event) -> Result<(), Refusal> {
+pub(super) fn check_subject(event: &Event) -> Result<(), Refusal> {
     let kind = event.kind.as_str();
     let subject = &event.subject;
     let refuse =

@@ -26,6 +26,7 @@ struct Inner {
     authority: BTreeSet<Seq>,
     tiles: HashMap<(u8, u64), Vec<NodeHash>>,
     disclosures: BTreeMap<Seq, Vec<String>>,
+    proposals: BTreeMap<EventHash, Vec<u8>>,
 }
 
 impl MemoryStore {
@@ -150,6 +151,28 @@ impl Store for MemoryStore {
             inner.tiles.insert((tile.level, tile.index), tile.hashes.clone());
         }
         inner.head = Some(batch.head.clone());
+        Ok(())
+    }
+
+    fn proposal(&self, event: &EventHash) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.read().proposals.get(event).cloned())
+    }
+
+    fn proposals(&self, after: Option<&EventHash>, limit: usize) -> Result<Vec<(EventHash, Vec<u8>)>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, |after| Bound::Excluded(*after));
+        let inner = self.read();
+        let found = inner.proposals.range((from, Bound::Unbounded)).take(limit);
+        Ok(found.map(|(event, record)| (*event, record.clone())).collect())
+    }
+
+    fn write_proposals(&self, changes: &[(EventHash, Option<Vec<u8>>)]) -> Result<(), StoreError> {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        for (event, record) in changes {
+            match record {
+                Some(record) => drop(inner.proposals.insert(*event, record.clone())),
+                None => drop(inner.proposals.remove(event)),
+            }
+        }
         Ok(())
     }
 }

@@ -10,7 +10,7 @@
 //! | `authority` | seq | nothing |
 //! | `tiles` | level, index | its hashes; those that a batch adds are appended by a merge |
 //! | `disclosures` | seq | each with its length before it (4 bytes) |
-//! | `proposals` | | reserved |
+//! | `proposals` | event hash | a record of [`proposal`](crate::proposal) |
 //! | `meta` | `layout` | the layout's version |
 //! | | `head` | size, checkpoint |
 //!
@@ -408,6 +408,40 @@ impl Store for RocksStore {
         writer.in_doubt = true;
         self.write(write)?;
         *writer = Writer::at(batch.head.size);
+        Ok(())
+    }
+
+    fn proposal(&self, event: &EventHash) -> Result<Option<Vec<u8>>, StoreError> {
+        self.value(Family::Proposals, event.as_bytes(), |value| Some(value.to_vec()))
+    }
+
+    fn proposals(&self, after: Option<&EventHash>, limit: usize) -> Result<Vec<(EventHash, Vec<u8>)>, StoreError> {
+        // The least key behind another is that one with a zero byte.
+        let from = after.map_or_else(Vec::new, |after| [&after.as_bytes()[..], &[0]].concat());
+        let mut found = Vec::new();
+        self.scan(Family::Proposals, &from, vec![0xff; 33], limit, |key, value| {
+            let event = key.try_into().map_err(|_| malformed(Family::Proposals, key))?;
+            found.push((EventHash::from_bytes(event), value.to_vec()));
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    fn write_proposals(&self, changes: &[(EventHash, Option<Vec<u8>>)]) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        if writer.in_doubt {
+            return Err(StoreError::InDoubt);
+        }
+        let mut write = WriteBatch::default();
+        for (event, record) in changes {
+            match record {
+                Some(record) => write.put_cf(self.family(Family::Proposals), event.as_bytes(), record),
+                None => write.delete_cf(self.family(Family::Proposals), event.as_bytes()),
+            }
+        }
+        writer.in_doubt = true;
+        self.write(write)?;
+        writer.in_doubt = false;
         Ok(())
     }
 }

@@ -115,4 +115,21 @@ impl<S: Store> Store for FaultyStore<S> {
             }
         }
     }
+
+    fn proposal(&self, event: &EventHash) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.proposal(event)
+    }
+
+    fn proposals(&self, after: Option<&EventHash>, limit: usize) -> Result<Vec<(EventHash, Vec<u8>)>, StoreError> {
+        self.inner.proposals(after, limit)
+    }
+
+    /// Proposals are written unless the store is in doubt: faults are those of commits.
+    fn write_proposals(&self, changes: &[(EventHash, Option<Vec<u8>>)]) -> Result<(), StoreError> {
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*plan, Plan::InDoubt) {
+            return Err(StoreError::InDoubt);
+        }
+        self.inner.write_proposals(changes)
+    }
 }

@@ -238,6 +238,15 @@ impl Store for Gate {
         drop(self.opened.wait_while(self.open.lock().unwrap(), |open| !*open).unwrap());
         self.inner.commit(batch)
     }
+    fn proposal(&self, event: &EventHash) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.proposal(event)
+    }
+    fn proposals(&self, after: Option<&EventHash>, limit: usize) -> Result<Vec<(EventHash, Vec<u8>)>, StoreError> {
+        self.inner.proposals(after, limit)
+    }
+    fn write_proposals(&self, changes: &[(EventHash, Option<Vec<u8>>)]) -> Result<(), StoreError> {
+        self.inner.write_proposals(changes)
+    }
 }
 
 #[test]
