@@ -12,6 +12,7 @@ pub mod event;
 pub mod export;
 pub mod findings;
 pub mod import;
+pub mod inbox;
 #[cfg(feature = "server")]
 pub mod init;
 pub mod key;
@@ -74,6 +75,8 @@ enum Command {
     Case(case::CaseArgs),
     /// Draft, sign, submit and show events
     Event(event::EventArgs),
+    /// Show and sign what awaits a party on the server
+    Inbox(Box<inbox::InboxArgs>),
     /// Record the rows of a CSV or NDJSON file as signed events
     Import(Box<import::ImportArgs>),
     /// Receive what was dispatched: all as sent, or by scanned serials
@@ -127,6 +130,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Party(args) => party::run(args, &context),
         Command::Case(args) => case::run(args, &context),
         Command::Event(args) => event::run(args, &context),
+        Command::Inbox(args) => inbox::run(*args, &context),
         Command::Import(args) => import::run(*args, &context),
         Command::Receive(args) => receive::run(*args, &context),
         Command::Findings(args) => findings::run(&args, &context),

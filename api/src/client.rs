@@ -8,6 +8,7 @@
 
 mod batch;
 mod error;
+mod proposals;
 mod receipt;
 mod state;
 mod transport;
@@ -26,6 +27,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 pub use error::{ClientError, Distrust};
+pub use proposals::{KeyBook, Proposal, ProposalFilter, Signatory, SignatureOutcome};
 pub use receipt::{Proven, Recorded};
 pub use state::StateFolder;
 pub use transport::{Patience, Settings};

@@ -1,6 +1,7 @@
 //! `event`: drafts, signatures, submissions (SPEC §3, §4).
 
 mod kinds;
+mod merge;
 mod new;
 mod show;
 mod sign;
@@ -31,6 +32,8 @@ enum EventCommand {
     New(Box<new::NewArgs>),
     /// Show an event file and add a signature to it; needs no server
     Sign(sign::SignArgs),
+    /// Put the signatures of copies of one event file together; needs no server
+    Merge(merge::MergeArgs),
     /// Submit event files and keep the receipts
     Submit(SubmitFilesArgs),
     /// Show an event of the ledger, or an event file
@@ -67,6 +70,7 @@ pub fn run(args: EventArgs, context: &Context) -> Result<Exit, Failure> {
     match args.command {
         EventCommand::New(args) => new::run(&args, context),
         EventCommand::Sign(args) => sign::run(&args, context),
+        EventCommand::Merge(args) => merge::run(&args, context),
         EventCommand::Submit(args) => submit(&args, context),
         EventCommand::Show(args) => show::run(&args, context),
         EventCommand::Kinds(args) => kinds::run(&args, context),

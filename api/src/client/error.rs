@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use countersign_ledger::checkpoint::{CheckpointError, CheckpointSignatureError};
 use countersign_ledger::entry::EntryError;
 use countersign_ledger::event::EventError;
-use countersign_ledger::hash::{EventHash, LedgerId};
+use countersign_ledger::hash::{EventHash, KeyId, LedgerId};
 use countersign_ledger::id::TreeSize;
 use countersign_ledger::merkle::{ConsistencyError, InclusionError};
 
@@ -105,6 +105,20 @@ pub enum Distrust {
         expected: EventHash,
         /// The event received.
         found: EventHash,
+    },
+    /// A proposal with a signature that is none, or by a key that nobody knows.
+    #[error("the server shows a proposal with a signature by {keyid} that does not verify")]
+    ProposalSignature {
+        /// The key.
+        keyid: KeyId,
+    },
+    /// A key that the entry which the server names did not give to that party.
+    #[error("the server says that {keyid} is a key of {party}, and the entry that it names does not")]
+    Holder {
+        /// The key.
+        keyid: KeyId,
+        /// Whose it is said to be.
+        party: String,
     },
     /// A receipt whose entry has other signatures than those that were sent.
     #[error("the receipt's entry has other signatures than the envelope that was sent")]

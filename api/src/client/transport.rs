@@ -157,6 +157,19 @@ impl Transport {
         Ok((status, serde_json::from_slice(&bytes).map_err(|e| answer_error("POST", path, &e))?))
     }
 
+    /// Asks to delete something, with a body that says on whose word, and gets the JSON answer.
+    ///
+    /// # Errors
+    /// As [`Transport::json`].
+    pub(super) fn delete<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, ClientError> {
+        let bytes = self.patiently(Patience::SHORT, || {
+            let request = self.agent.delete(self.url(path)).header(header::CONTENT_TYPE, "application/vnd.dsse+json");
+            let mut answer = self.accepted("DELETE", path, request.force_send_body().send(body))?;
+            self.whole(answer.body_mut())
+        })?;
+        serde_json::from_slice(&bytes).map_err(|e| answer_error("DELETE", path, &e))
+    }
+
     /// Posts a body once and returns the answer as it comes in. The caller decides about another try.
     ///
     /// # Errors

@@ -59,6 +59,15 @@ impl Http {
         read(self.agent.post(format!("{}{path}", self.base)).header("content-type", media_type).send(body)?)
     }
 
+    /// Asks to delete, with a body.
+    ///
+    /// # Errors
+    /// When there is no whole answer.
+    pub fn delete(&self, path: &str, media_type: &str, body: &[u8]) -> Result<Answer, ureq::Error> {
+        let request = self.agent.delete(format!("{}{path}", self.base)).header("content-type", media_type);
+        read(request.force_send_body().send(body)?)
+    }
+
     /// Sends a batch, and returns the lines that came back whole, however the answer ended.
     #[must_use]
     pub fn post_batch(&self, lines: &[u8]) -> Vec<Value> {
