@@ -4,7 +4,7 @@
 //! effect, which items the statements mean, and what each item's life comes to. Findings, reconciliation and reports are
 //! computed from it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -38,13 +38,39 @@ pub struct BookBuilder {
     /// Where two neighbours are not neighbours in the ledger, or the first is not entry 0.
     gaps: bool,
     next: u64,
+    shown: Shown,
+}
+
+/// What is shown in full of a ledger that is not.
+#[derive(Debug, Default)]
+struct Shown {
+    cases: BTreeSet<CaseId>,
+    streams: BTreeSet<StreamId>,
 }
 
 impl BookBuilder {
     /// Begins a book as of an instant: what is recorded later is left out.
     #[must_use]
     pub fn new(as_of: Time) -> Self {
-        Self { as_of, open: false, authority: Authority::new(), statements: Vec::new(), gaps: false, next: 0 }
+        Self {
+            as_of,
+            open: false,
+            authority: Authority::new(),
+            statements: Vec::new(),
+            gaps: false,
+            next: 0,
+            shown: Shown::default(),
+        }
+    }
+
+    /// Says that every entry of a case up to the instant is added, whatever else is left out.
+    pub fn shows_case(&mut self, case: CaseId) {
+        self.shown.cases.insert(case);
+    }
+
+    /// Says that every entry of a stream up to the instant is added.
+    pub fn shows_stream(&mut self, stream: StreamId) {
+        self.shown.streams.insert(stream);
     }
 
     /// Begins a book as of now: of the clock's time, or of the latest entry's where the clock is behind it.
@@ -92,7 +118,7 @@ impl BookBuilder {
     /// Puts the book together.
     #[must_use]
     pub fn finish(self) -> Book {
-        let Self { as_of, authority, mut statements, gaps, .. } = self;
+        let Self { as_of, authority, mut statements, gaps, shown, .. } = self;
         for statement in &mut statements {
             let mut signers: Vec<Author> = statement.keys.iter().filter_map(|key| signer(&authority, key)).collect();
             signers.sort_unstable();
@@ -112,7 +138,7 @@ impl BookBuilder {
             streams.entry(statement.stream.clone()).or_default().push(place);
         }
         let items = ItemTable::of(&statements, &corrections);
-        Book { as_of, authority, statements, by_event, about, streams, corrections, items, gaps }
+        Book { as_of, authority, statements, by_event, about, streams, corrections, items, gaps, shown }
     }
 }
 
@@ -148,6 +174,7 @@ pub struct Book {
     corrections: corrections::Corrections,
     items: ItemTable,
     gaps: bool,
+    shown: Shown,
 }
 
 impl Book {
@@ -161,6 +188,18 @@ impl Book {
     #[must_use]
     pub const fn has_gaps(&self) -> bool {
         self.gaps
+    }
+
+    /// Tells whether every entry of a case is here; of what is outside any case, with `None`.
+    #[must_use]
+    pub fn shows_all_of_case(&self, case: Option<&CaseId>) -> bool {
+        !self.gaps || case.is_some_and(|case| self.shown.cases.contains(case))
+    }
+
+    /// Tells whether every entry of a stream is here.
+    #[must_use]
+    pub fn shows_all_of(&self, stream: &StreamId) -> bool {
+        self.shows_all_of_case(stream.case.as_ref()) || self.shown.streams.contains(stream)
     }
 
     /// Returns the authority state as of the instant.

@@ -12,9 +12,11 @@
 pub mod act;
 pub mod extract;
 pub mod fold;
+pub mod measure;
 pub mod statement;
 
 pub use act::{Act, Amount, Description, ItemKey, Link, Mention, State, Target};
 pub use extract::{Extract, extract};
 pub use fold::{Item, fold};
+pub use measure::{Exact, Measure};
 pub use statement::{FactError, Statement};

@@ -12,9 +12,18 @@ use crate::hash::EventHash;
 use crate::id::{CaseId, Seq, StreamId, Subject};
 use crate::time::Date;
 
+mod authorizations;
 mod code;
+mod consignment;
+mod out;
+mod sites;
+mod terms;
+mod transfers;
+mod units;
 
 pub use code::{Code, CodeInfo, Grouping, Severity};
+use out::Out;
+pub use terms::Terms;
 
 /// Something that does not add up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,10 +116,12 @@ impl Assessment {
 /// Assesses a book: every case of it, and every incident.
 #[must_use]
 pub fn assess(book: &Book) -> Assessment {
-    let mut out = Assessment::default();
-    let _ = book;
-    out.settle();
-    out
+    let mut out = Out::new(book);
+    transfers::assess(&mut out);
+    authorizations::assess(&mut out);
+    sites::assess(&mut out);
+    units::assess(&mut out);
+    out.finish()
 }
 
 /// Tells whether a finding is of a case: it says so, or it is of an incident or statement outside any case that names

@@ -208,6 +208,7 @@ impl ItemTable {
                 let unlisted: Vec<ItemPlace> =
                     with_serials.filter(|p| !assigned[*p].iter().any(|m| m.seq == mention.seq)).collect();
                 let each = match &mention.amount {
+                    _ if mention.concealed => false,
                     Amount::All => true,
                     Amount::Some(quantity, _) if matches!(mention.act, Act::Received { .. }) => {
                         u64::try_from(unlisted.len()).ok().and_then(Quantity::whole).is_some_and(|n| *quantity >= n)
@@ -280,6 +281,14 @@ impl ItemTable {
     #[must_use]
     pub fn concealed(&self) -> &[(Seq, String)] {
         &self.concealed
+    }
+
+    /// Tells whether an item was said to be one with another (`items.identified`), shown or not.
+    #[must_use]
+    pub fn is_identified(&self, key: &ItemKey) -> bool {
+        let Some(at) = self.places.get(key).copied() else { return false };
+        let here = |place: &Option<ItemPlace>| *place == Some(at);
+        self.links.iter().any(|(link, first, second)| !link.remarked && (here(first) || here(second)))
     }
 
     /// Tells whether two items were said to be one (`items.identified`).

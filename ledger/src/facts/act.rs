@@ -85,6 +85,9 @@ pub struct Description {
     /// When the holder first had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_date: Option<Date>,
+    /// The code of the site where it is then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
 }
 
 /// What a statement names.
@@ -241,6 +244,9 @@ pub struct Mention {
     /// The code of the site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
+    /// Whether which items of the target are meant is not disclosed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub concealed: bool,
 }
 
 /// Two descriptions of one item, or a new serial of one (`items.identified`).

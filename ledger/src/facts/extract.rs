@@ -94,7 +94,19 @@ impl Reader<'_> {
             amount,
             act,
             condition: None,
-            site: None,
+            site: self.site(),
+            concealed: false,
+        }
+    }
+
+    /// Returns the code of the site where the statement says that items are.
+    fn site(&self) -> Option<String> {
+        let body = &self.statement.body;
+        let at = |pointer| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        match self.statement.kind.as_str() {
+            "transfer.dispatched" => None,
+            "items.moved" => at("/to/site"),
+            _ => at("/site").or_else(|| at("/place/site")),
         }
     }
 
@@ -140,8 +152,9 @@ impl Reader<'_> {
             unit: owned(line, "unit"),
             authorization: self.line_ref(line, "authorization"),
             original_date: parse(line, "original_date"),
+            site: self.site(),
         };
-        if statement.conceals(pointer) {
+        if statement.conceals(pointer) || statement.conceals_below(&format!("{pointer}/serials")) {
             self.out.concealed.push(pointer.to_owned());
         }
         let serials = array(line, "serials");
@@ -194,8 +207,7 @@ impl Reader<'_> {
                 self.unexpected(&place, serial);
                 listed += 1;
             }
-            let concealed = self.statement.conceals(&format!("/body/lines/{i}/serials"))
-                || self.statement.conceals(&format!("/body/lines/{i}"));
+            let concealed = self.statement.conceals_below(&format!("/body/lines/{i}/serials"));
             if concealed {
                 self.out.concealed.push(format!("/body/lines/{i}"));
             }
@@ -211,6 +223,7 @@ impl Reader<'_> {
             let target = Target::Line(place.0, place.1, place.2);
             let mut mention = self.mention(target, amount, Act::Received { sound });
             mention.condition = condition;
+            mention.concealed = concealed;
             self.out.mentions.push(mention);
         }
         self.lines("unexpected", Origin::Unexpected);
@@ -243,6 +256,7 @@ impl Reader<'_> {
             unit: Some(EACH.to_owned()),
             authorization: None,
             original_date: None,
+            site: self.site(),
         });
     }
 
@@ -272,7 +286,7 @@ impl Reader<'_> {
                 mention.serial = Some(serial.to_owned());
                 self.out.mentions.push(mention);
             }
-            if self.statement.conceals(&format!("/body/lines/{i}")) {
+            if self.statement.conceals_below(&format!("/body/lines/{i}")) {
                 self.out.concealed.push(format!("/body/lines/{i}"));
             } else if serials.is_empty() {
                 let target = Target::Line(place.0, place.1, place.2);
@@ -354,7 +368,6 @@ impl Reader<'_> {
             mention.described_in.clone_from(&place);
             mention.stock_number.clone_from(&number);
             mention.condition = owned(item, "condition").or_else(|| owned(&statement.body, "condition"));
-            mention.site = owned(&statement.body, "site");
             mention
         };
         let serials = array(item, "serials");
@@ -365,6 +378,9 @@ impl Reader<'_> {
             self.out.mentions.push(mention);
         }
         if !serials.is_empty() {
+            if statement.conceals_below(&format!("{pointer}/serials")) {
+                self.out.concealed.push(pointer.to_owned());
+            }
             return;
         }
         let amount = quantity(item, "quantity").map(|q| Amount::Some(q, owned(item, "unit")));

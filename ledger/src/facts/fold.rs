@@ -94,7 +94,7 @@ pub fn fold(description: Description, mentions: Vec<Mention>) -> Item {
         state_by: description.seq,
         since: description.at,
         holder,
-        site: None,
+        site: description.site.clone(),
         title: None,
         condition: None,
         seen,
@@ -134,8 +134,15 @@ impl Item {
         }
         self.seen = Some(seen);
         self.missed = None;
-        self.site.clone_from(&mention.site);
+        self.at(mention);
         self.condition.clone_from(&mention.condition);
+    }
+
+    /// Notes the site, where the statement says one.
+    fn at(&mut self, mention: &Mention) {
+        if mention.site.is_some() {
+            self.site.clone_from(&mention.site);
+        }
     }
 
     /// Notes that somebody says in which state the item is.
@@ -203,6 +210,7 @@ impl Item {
                     self.set(mention, state);
                 }
                 self.holder = Some(mention.by.clone());
+                self.at(mention);
                 self.condition.clone_from(&mention.condition);
                 self.count(mention, |tally| &mut tally.received);
             }
@@ -244,6 +252,7 @@ impl Item {
             Act::Recovered { grade } => {
                 self.uncount(mention, |tally| &mut tally.gone);
                 self.set(mention, State::Recovered);
+                self.at(mention);
                 self.missed = None;
                 self.seen = Some(Seen { seq: mention.seq, at: mention.at, grade: *grade });
             }
@@ -256,6 +265,7 @@ impl Item {
                 }
                 if self.tally.is_none() {
                     self.holder = Some(Author::Party(new_holder.clone()));
+                    self.site.clone_from(&mention.site);
                 }
             }
             Act::RetransferEnded { .. } => {

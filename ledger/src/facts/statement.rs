@@ -108,6 +108,27 @@ impl Statement {
         self.concealing.binary_search_by(|at| at.as_str().cmp(pointer)).is_ok()
     }
 
+    /// Tells whether something in the object or array at `pointer`, or below it, is not disclosed.
+    #[must_use]
+    pub fn conceals_below(&self, pointer: &str) -> bool {
+        let from = self.concealing.partition_point(|at| at.as_str() < pointer);
+        let below = self.concealing[from..].iter().map_while(|at| at.strip_prefix(pointer));
+        below.into_iter().any(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Tells whether it says from which record it was taken: by an outside number or a file. Such a statement may be
+    /// made long after what it states, and its date is when that was so.
+    #[must_use]
+    pub fn names_source(&self) -> bool {
+        !self.evidence.is_empty() || !self.array("references").is_empty() || self.text("source").is_some()
+    }
+
+    /// Returns the date on which it was made: when it was recorded; for a record that was imported, when that was made.
+    #[must_use]
+    pub fn made(&self) -> Date {
+        if self.names_source() { self.by().min(self.recorded()) } else { self.recorded() }
+    }
+
     /// Returns the first and the last date on which it may have happened; `None` where that is not known. An instant
     /// counts on its date in UTC.
     #[must_use]

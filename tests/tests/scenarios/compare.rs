@@ -122,7 +122,7 @@ fn items(stage: &Stage<'_>, book: &Book, wanted: &Expect, faults: &mut Vec<Strin
 /// Compares; returns what differs, and the codes that were found.
 pub(crate) fn compare(stage: &Stage<'_>, wanted: &Expect, codes: &[String]) -> (Vec<String>, Vec<String>) {
     let codes = wanted.codes.as_deref().unwrap_or(codes);
-    let book = stage.book(&wanted.as_of, &wanted.withhold, &wanted.leave_out);
+    let book = stage.book(wanted);
     let [findings, unknowns, obligations] = written(stage, &assess(&book), codes);
     let mut faults = Vec::new();
     pair("findings", &wanted.findings, &findings, &mut faults);

@@ -95,6 +95,9 @@ pub(crate) struct Expect {
     pub(crate) withhold: Vec<String>,
     #[serde(default)]
     pub(crate) leave_out: Vec<String>,
+    /// Cases and streams that are shown in full, whatever is left out.
+    #[serde(default)]
+    pub(crate) complete: Vec<String>,
 }
 
 /// What is said of a kind where a scenario does not.

@@ -7,7 +7,7 @@ use countersign_ledger::book::{Book, BookBuilder};
 use countersign_ledger::disclosure::{SystemSalts, conceal};
 use countersign_ledger::event::bodies::kind_info;
 use countersign_ledger::hash::EventHash;
-use countersign_ledger::id::Seq;
+use countersign_ledger::id::{Seq, StreamId, Subject};
 use countersign_ledger::submission::Submission;
 use countersign_ledger::time::{Clock, Date, Time};
 use countersign_tests::harness::World;
@@ -16,7 +16,7 @@ use countersign_tests::harness::world::QUORUM;
 use serde_json::{Map, Value, json};
 
 use super::body;
-use super::file::{Defaults, Event};
+use super::file::{Defaults, Event, Expect};
 
 /// The case of events that name none.
 pub(crate) const CASE: &str = "case-a";
@@ -188,8 +188,9 @@ impl<'a> Stage<'a> {
         self.names.get(&seq).cloned().unwrap_or_else(|| format!("#{seq}"))
     }
 
-    /// The book as of an instant, without some disclosures and entries.
-    pub(crate) fn book(&self, as_of: &str, withhold: &[String], leave_out: &[String]) -> Book {
+    /// The book of an expectation.
+    pub(crate) fn book(&self, wanted: &Expect) -> Book {
+        let Expect { as_of, withhold, leave_out, complete, .. } = wanted;
         let seqs = |names: &[String]| -> BTreeSet<Seq> {
             let named = names.iter().filter(|name| *name != "all");
             named.map(|name| self.find(name).seq).collect()
@@ -202,6 +203,12 @@ impl<'a> Stage<'a> {
             let concealed = all || withheld.contains(&seq);
             let disclosures = if concealed { Vec::new() } else { self.world.store.disclosures(seq).unwrap() };
             builder.add(&entry, &disclosures).unwrap();
+        }
+        for shown in complete {
+            match shown.parse::<Subject>() {
+                Ok(subject) => builder.shows_stream(StreamId { case: Some(CASE.parse().unwrap()), subject }),
+                Err(_) => builder.shows_case(shown.parse().unwrap()),
+            }
         }
         builder.finish()
     }
