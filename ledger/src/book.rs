@@ -44,7 +44,7 @@ pub struct BookBuilder {
 /// What is shown in full of a ledger that is not.
 #[derive(Debug, Default)]
 struct Shown {
-    cases: BTreeSet<CaseId>,
+    cases: BTreeSet<Option<CaseId>>,
     streams: BTreeSet<StreamId>,
 }
 
@@ -63,8 +63,9 @@ impl BookBuilder {
         }
     }
 
-    /// Says that every entry of a case up to the instant is added, whatever else is left out.
-    pub fn shows_case(&mut self, case: CaseId) {
+    /// Says that every entry of a case up to the instant is added, whatever else is left out; with `None`, every one
+    /// outside any case.
+    pub fn shows_case(&mut self, case: Option<CaseId>) {
         self.shown.cases.insert(case);
     }
 
@@ -193,7 +194,7 @@ impl Book {
     /// Tells whether every entry of a case is here; of what is outside any case, with `None`.
     #[must_use]
     pub fn shows_all_of_case(&self, case: Option<&CaseId>) -> bool {
-        !self.gaps || case.is_some_and(|case| self.shown.cases.contains(case))
+        !self.gaps || self.shown.cases.contains(&case.cloned())
     }
 
     /// Tells whether every entry of a stream is here.

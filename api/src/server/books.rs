@@ -61,6 +61,10 @@ pub(crate) fn book(
         .flatten()
         .collect();
     let mut builder = BookBuilder::new(as_of);
+    builder.shows_case(None);
+    if case.is_some() {
+        builder.shows_case(case.cloned());
+    }
     for (statement, event) in read {
         builder.push(statement, &event);
     }

@@ -179,6 +179,7 @@ impl<'a> Facts<'a> {
                 continue;
             }
             let each = match &mention.amount {
+                _ if mention.concealed => false,
                 Amount::All => true,
                 // a receipt that counts all items of a line that it did not list has received each of them
                 Amount::Some(quantity, _) if matches!(mention.act, Act::Received { .. }) => {

@@ -207,7 +207,7 @@ impl<'a> Stage<'a> {
         for shown in complete {
             match shown.parse::<Subject>() {
                 Ok(subject) => builder.shows_stream(StreamId { case: Some(CASE.parse().unwrap()), subject }),
-                Err(_) => builder.shows_case(shown.parse().unwrap()),
+                Err(_) => builder.shows_case(Some(shown.parse().unwrap())),
             }
         }
         builder.finish()
