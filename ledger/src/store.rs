@@ -7,7 +7,7 @@
 
 use uuid::Uuid;
 
-use crate::hash::{EventHash, NodeHash};
+use crate::hash::{EventHash, FileHash, NodeHash};
 use crate::id::{Author, CaseId, Seq, StreamId, TreeSize};
 use crate::tile::TileId;
 
@@ -128,6 +128,8 @@ pub struct NewEntry {
     pub authority: bool,
     /// Its disclosures, in the order in which they came.
     pub disclosures: Vec<String>,
+    /// The files that it names as evidence.
+    pub evidence: Vec<FileHash>,
 }
 
 /// A tile of the tree as it stands after a batch (C2SP tlog-tiles).
@@ -235,6 +237,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// As [`Store::head`].
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError>;
+
+    /// Returns the entries that name a file as evidence, from `from`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    fn evidence_seqs(&self, file: &FileHash, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError>;
 
     /// Returns the hashes of a tile, as many as are stored.
     ///

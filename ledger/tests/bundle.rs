@@ -50,6 +50,7 @@ fn fill(store: &dyn Store, bundle: &[u8]) -> Header {
                     stream: countersign_ledger::id::StreamId { case, subject },
                     authority: false,
                     disclosures: Vec::new(),
+                    evidence: Vec::new(),
                 });
             }
             BundleLine::Disclosure(text) => entries.last_mut().unwrap().disclosures.push(text),
@@ -126,6 +127,7 @@ fn large(store: &dyn Store, example: &[u8]) -> Header {
                 stream: countersign_ledger::id::StreamId { case: None, subject: "item/a.1".parse().unwrap() },
                 authority: false,
                 disclosures,
+                evidence: Vec::new(),
             }
         })
         .collect();
@@ -205,6 +207,7 @@ fn large_entry(seq: u64, example: &[u8]) -> NewEntry {
         stream: countersign_ledger::id::StreamId { case: None, subject: "item/a.1".parse().unwrap() },
         authority: false,
         disclosures: Vec::new(),
+        evidence: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use countersign_ledger::hash::{EventHash, NodeHash};
+use countersign_ledger::hash::{EventHash, FileHash, NodeHash};
 use countersign_ledger::id::{Author, CaseId, Seq, StreamId};
 use countersign_ledger::store::{Batch, Head, Store, StoreError, StreamHead};
 use uuid::Uuid;
@@ -54,6 +54,10 @@ impl Store for MeasuredStore {
 
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         self.inner.authority_seqs(from, limit)
+    }
+
+    fn evidence_seqs(&self, file: &FileHash, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
+        self.inner.evidence_seqs(file, from, limit)
     }
 
     fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<NodeHash>>, StoreError> {

@@ -378,6 +378,7 @@ fn new_entry(taken: &Taken) -> NewEntry {
         stream: event.stream(),
         authority: taken.prepared.authority_body().is_some(),
         disclosures: taken.prepared.disclosures().to_vec(),
+        evidence: event.evidence.iter().map(|file| file.sha256).collect(),
     }
 }
 

@@ -169,6 +169,7 @@ pub(super) fn create(mut parts: Parts, genesis: Submission) -> Result<Ledger, Op
         stream: event.stream(),
         authority: true,
         disclosures: Vec::new(),
+        evidence: event.evidence.iter().map(|file| file.sha256).collect(),
     };
     let tiles = appended.tiles().iter().map(|changed| NewTile {
         level: changed.tile.level(),

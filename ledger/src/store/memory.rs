@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use uuid::Uuid;
 
 use super::{Batch, Head, NewEntry, NewTile, Store, StoreError, StreamHead};
-use crate::hash::{EventHash, NodeHash};
+use crate::hash::{EventHash, FileHash, NodeHash};
 use crate::id::{Author, CaseId, Seq, StreamId, TreeSize};
 
 /// A store in memory.
@@ -27,6 +27,7 @@ struct Inner {
     tiles: HashMap<(u8, u64), Vec<NodeHash>>,
     disclosures: BTreeMap<Seq, Vec<String>>,
     proposals: BTreeMap<EventHash, Vec<u8>>,
+    evidence: BTreeSet<(FileHash, Seq)>,
 }
 
 impl MemoryStore {
@@ -58,6 +59,7 @@ impl Inner {
         if !entry.disclosures.is_empty() {
             self.disclosures.insert(entry.seq, entry.disclosures.clone());
         }
+        self.evidence.extend(entry.evidence.iter().map(|file| (*file, entry.seq)));
     }
 
     /// Checks what the stores on disk take for granted: a tile only grows.
@@ -123,6 +125,12 @@ impl Store for MemoryStore {
 
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         Ok(self.read().authority.range(from..).copied().take(limit).collect())
+    }
+
+    fn evidence_seqs(&self, file: &FileHash, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
+        let inner = self.read();
+        let range = inner.evidence.range((*file, from)..=(*file, Seq(u64::MAX)));
+        Ok(range.map(|(_, seq)| *seq).take(limit).collect())
     }
 
     fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<NodeHash>>, StoreError> {

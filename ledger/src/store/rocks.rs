@@ -8,6 +8,7 @@
 //! | `by_stream` | case, 0, subject, 0, seq | nothing |
 //! | `heads` | case, 0, subject | seq, event hash |
 //! | `authority` | seq | nothing |
+//! | `by_evidence` | file hash, seq | nothing |
 //! | `tiles` | level, index | its hashes; those that a batch adds are appended by a merge |
 //! | `disclosures` | seq | each with its length before it (4 bytes) |
 //! | `proposals` | event hash | a record of [`proposal`](crate::proposal) |
@@ -37,11 +38,11 @@ use open::{check_before_opening, failed, failure, lock, malformed, missing_entry
 pub use options::RocksOptions;
 
 use super::{Batch, Head, NewEntry, NewTile, Store, StoreError, StreamHead, codec};
-use crate::hash::{EventHash, NodeHash};
+use crate::hash::{EventHash, FileHash, NodeHash};
 use crate::id::{Author, CaseId, Seq, StreamId, TreeSize};
 
 /// The layout described above.
-const LAYOUT: &str = "countersign-store-1";
+const LAYOUT: &str = "countersign-store-2";
 /// Scans longer than this pass the block cache by: an export must not push out what admission needs.
 const LONG_SCAN: usize = 1_024;
 
@@ -54,6 +55,7 @@ enum Family {
     ByStream,
     Heads,
     Authority,
+    ByEvidence,
     Tiles,
     Disclosures,
     Proposals,
@@ -61,13 +63,14 @@ enum Family {
 }
 
 impl Family {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Entries,
         Self::ByEvent,
         Self::ById,
         Self::ByStream,
         Self::Heads,
         Self::Authority,
+        Self::ByEvidence,
         Self::Tiles,
         Self::Disclosures,
         Self::Proposals,
@@ -82,6 +85,7 @@ impl Family {
             Self::ByStream => "by_stream",
             Self::Heads => "heads",
             Self::Authority => "authority",
+            Self::ByEvidence => "by_evidence",
             Self::Tiles => "tiles",
             Self::Disclosures => "disclosures",
             Self::Proposals => "proposals",
@@ -244,6 +248,9 @@ impl RocksStore {
         if !entry.disclosures.is_empty() {
             batch.put_cf(self.family(Family::Disclosures), seq, join(&entry.disclosures));
         }
+        for file in &entry.evidence {
+            batch.put_cf(self.family(Family::ByEvidence), evidence_key(file, entry.seq), b"");
+        }
     }
 
     /// Appends to a tile the hashes that a tree of `size` leaves does not have in it.
@@ -361,6 +368,17 @@ impl Store for RocksStore {
         Ok(found)
     }
 
+    fn evidence_seqs(&self, file: &FileHash, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
+        let mut found = Vec::new();
+        let end = evidence_key(file, Seq(u64::MAX));
+        self.scan(Family::ByEvidence, &evidence_key(file, from), end, limit, |key, _| {
+            let seq = key.last_chunk::<8>().and_then(|seq| read_seq(seq));
+            found.push(seq.ok_or_else(|| malformed(Family::ByEvidence, key))?);
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
     fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<NodeHash>>, StoreError> {
         self.value(Family::Tiles, &tile_key(level, index), |value| {
             let (hashes, rest) = value.as_chunks::<32>();
@@ -473,6 +491,10 @@ fn stream_entry_key(mut stream: Vec<u8>, seq: Seq) -> Vec<u8> {
     stream.push(0);
     stream.extend_from_slice(&seq.0.to_be_bytes());
     stream
+}
+
+fn evidence_key(file: &FileHash, seq: Seq) -> Vec<u8> {
+    [&file.as_bytes()[..], &seq.0.to_be_bytes()].concat()
 }
 
 fn tile_key(level: u8, index: u64) -> [u8; 9] {

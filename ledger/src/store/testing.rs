@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use uuid::Uuid;
 
 use super::{Batch, Head, Store, StoreError, StreamHead};
-use crate::hash::{EventHash, NodeHash};
+use crate::hash::{EventHash, FileHash, NodeHash};
 use crate::id::{Author, CaseId, Seq, StreamId};
 
 /// What happens at a commit that fails.
@@ -82,6 +82,10 @@ impl<S: Store> Store for FaultyStore<S> {
 
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         self.inner.authority_seqs(from, limit)
+    }
+
+    fn evidence_seqs(&self, file: &FileHash, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
+        self.inner.evidence_seqs(file, from, limit)
     }
 
     fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<NodeHash>>, StoreError> {

@@ -3,7 +3,7 @@
 
 use countersign_ledger::entry::Entry;
 use countersign_ledger::envelope::Envelope;
-use countersign_ledger::hash::{EventHash, KeyId, LeafHash, NodeHash, sha256};
+use countersign_ledger::hash::{EventHash, FileHash, KeyId, LeafHash, NodeHash, sha256};
 use countersign_ledger::id::{Author, CaseId, Seq, StreamId, TreeSize};
 use countersign_ledger::keys::{Signature, SigningKey};
 use countersign_ledger::merkle::Frontier;
@@ -131,6 +131,7 @@ impl Fixture {
             stream: StreamId { case, subject: subject.parse().unwrap() },
             authority: plan.authority,
             disclosures: disclosures.collect(),
+            evidence: (0..draw[30] % 3).map(|i| FileHash::from_bytes([draw[31] % 8 + i; 32])).collect(),
         }
     }
 
@@ -283,6 +284,12 @@ fn check_sequences(store: &dyn Store, entries: &[NewEntry]) {
     for (from, limit) in [(0, usize::MAX), (size / 2, 3), (size, 3), (0, 0)] {
         let expected = entries.iter().filter(|entry| entry.authority && entry.seq.0 >= from).map(|entry| entry.seq);
         assert!(store.authority_seqs(Seq(from), limit).unwrap().into_iter().eq(expected.take(limit)));
+    }
+    for file in (0..12).map(|byte| FileHash::from_bytes([byte; 32])) {
+        for (from, limit) in [(0, usize::MAX), (size / 2, 2), (size, 3), (0, 0)] {
+            let expected = entries.iter().filter(|e| e.evidence.contains(&file) && e.seq.0 >= from).map(|e| e.seq);
+            assert!(store.evidence_seqs(&file, Seq(from), limit).unwrap().into_iter().eq(expected.take(limit)));
+        }
     }
     for (from, end) in [(0, size), (0, u64::MAX), (size / 2, size), (size, size), (3, 1), (0, 0)] {
         let (mut next, mut found) = (Seq(from), Vec::new());

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use countersign_ledger::hash::{EventHash, NodeHash};
+use countersign_ledger::hash::{EventHash, FileHash, NodeHash};
 use countersign_ledger::id::{Author, CaseId, Seq, StreamId};
 use countersign_ledger::store::memory::MemoryStore;
 use countersign_ledger::store::testing::{Fault, FaultyStore};
@@ -221,6 +221,9 @@ impl Store for Gate {
     }
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         self.inner.authority_seqs(from, limit)
+    }
+    fn evidence_seqs(&self, file: &FileHash, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
+        self.inner.evidence_seqs(file, from, limit)
     }
     fn tile(&self, level: u8, index: u64) -> Result<Option<Vec<NodeHash>>, StoreError> {
         self.inner.tile(level, index)

@@ -78,7 +78,9 @@ impl RocksOptions {
             Family::ByStream | Family::Authority => (DBCompressionType::Zstd, small_block),
             Family::ById | Family::Heads => (DBCompressionType::Lz4, small_block),
             // Hashes do not compress.
-            Family::ByEvent | Family::Tiles | Family::Meta => (DBCompressionType::None, small_block),
+            Family::ByEvent | Family::ByEvidence | Family::Tiles | Family::Meta => {
+                (DBCompressionType::None, small_block)
+            }
         };
         if matches!(family, Family::ByEvent | Family::ById | Family::Heads) {
             // Admission asks whether an event, an id or a stream exists; mostly it does not.
