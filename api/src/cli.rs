@@ -9,6 +9,7 @@ pub mod context;
 #[cfg(feature = "server")]
 pub mod demo;
 pub mod event;
+pub mod evidence;
 pub mod export;
 pub mod findings;
 pub mod import;
@@ -22,6 +23,7 @@ pub mod report;
 #[cfg(feature = "server")]
 pub mod serve;
 pub mod status;
+pub mod stream;
 pub mod submit;
 pub mod view;
 
@@ -77,6 +79,8 @@ enum Command {
     Event(event::EventArgs),
     /// Show and sign what awaits a party on the server
     Inbox(Box<inbox::InboxArgs>),
+    /// Name, send and fetch the files that events name
+    Evidence(evidence::EvidenceArgs),
     /// Record the rows of a CSV or NDJSON file as signed events
     Import(Box<import::ImportArgs>),
     /// Receive what was dispatched: all as sent, or by scanned serials
@@ -87,6 +91,8 @@ enum Command {
     Report(Box<report::ReportArgs>),
     /// Write the whole ledger to a bundle file, for the verifier
     Export(export::ExportArgs),
+    /// Listen to new entries: one JSON line each
+    Stream(stream::StreamArgs),
     /// Say which ledger this is and how it stands
     Status(status::StatusArgs),
     /// Play the whole story with a real server and three parties
@@ -131,11 +137,13 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Case(args) => case::run(args, &context),
         Command::Event(args) => event::run(args, &context),
         Command::Inbox(args) => inbox::run(*args, &context),
+        Command::Evidence(args) => evidence::run(args, &context),
         Command::Import(args) => import::run(*args, &context),
         Command::Receive(args) => receive::run(*args, &context),
         Command::Findings(args) => findings::run(&args, &context),
         Command::Report(args) => report::run(&args, &context),
         Command::Export(args) => export::run(args, &context),
+        Command::Stream(args) => stream::run(&args, &context),
         Command::Status(args) => status::run(args, &context),
         #[cfg(feature = "server")]
         Command::Demo(args) => demo::run(args, &context),

@@ -9,6 +9,8 @@
 mod batch;
 mod error;
 mod proposals;
+mod evidence;
+mod listen;
 mod receipt;
 mod state;
 mod transport;
@@ -28,6 +30,7 @@ use serde_json::value::RawValue;
 
 pub use error::{ClientError, Distrust};
 pub use proposals::{KeyBook, Proposal, ProposalFilter, Signatory, SignatureOutcome};
+pub use listen::Listen;
 pub use receipt::{Proven, Recorded};
 pub use state::StateFolder;
 pub use transport::{Patience, Settings};

@@ -157,7 +157,8 @@ fn occurred_value(occurred: &Occurred) -> Value {
     }
 }
 
-fn evidence_value(file: &Evidence) -> Value {
+/// Says a file as an event names it (SPEC §3).
+pub(crate) fn evidence_value(file: &Evidence) -> Value {
     json!({ "sha256": file.sha256, "size": file.size, "media_type": file.media_type, "name": file.name })
 }
 

@@ -32,6 +32,14 @@ pub enum Code {
     MethodNotAllowed,
     /// The body is longer than the route accepts.
     TooLarge,
+    /// A file is another than the one named, or not all of it.
+    EvidenceMismatch,
+    /// Files were announced by somebody whose keys do not count.
+    NotAnnounced,
+    /// The range asked for is beyond the file.
+    RangeNotSatisfiable,
+    /// There is no room for a file.
+    StorageFull,
     /// The body is of a type that the route does not read.
     UnsupportedMediaType,
     /// The client was too slow, or the server.
@@ -46,12 +54,16 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::BadParameter,
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::TooLarge,
+        Self::EvidenceMismatch,
+        Self::NotAnnounced,
+        Self::RangeNotSatisfiable,
+        Self::StorageFull,
         Self::UnsupportedMediaType,
         Self::Timeout,
         Self::Busy,
@@ -68,6 +80,10 @@ impl Code {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "too_large",
+            Self::EvidenceMismatch => "evidence_mismatch",
+            Self::NotAnnounced => "not_announced",
+            Self::RangeNotSatisfiable => "range_not_satisfiable",
+            Self::StorageFull => "storage_full",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Timeout => "timeout",
             Self::Busy => "busy",
@@ -84,6 +100,10 @@ impl Code {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::TooLarge => 413,
+            Self::EvidenceMismatch => 422,
+            Self::NotAnnounced => 403,
+            Self::RangeNotSatisfiable => 416,
+            Self::StorageFull => 507,
             Self::UnsupportedMediaType => 415,
             Self::Timeout => 408,
             Self::Busy | Self::Stopped => 503,

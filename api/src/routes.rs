@@ -28,6 +28,7 @@ mod bundle;
 mod cases;
 mod entries;
 mod events;
+mod evidence;
 mod findings;
 mod health;
 mod kinds;
@@ -36,6 +37,7 @@ mod lines;
 mod parties;
 mod proofs;
 mod proposals;
+mod stream;
 mod streams;
 mod tiles;
 
@@ -51,6 +53,7 @@ mod tiles;
         (name = "events", description = "Submit events, fetch receipts"),
         (name = "proposals", description = "Gather signatures"),
         (name = "entries", description = "What is recorded"),
+        (name = "evidence", description = "Files that events name, kept beside the ledger"),
         (name = "streams", description = "The events of one subject"),
         (name = "log", description = "Checkpoint, proofs and tiles (C2SP)"),
         (name = "ledger", description = "The ledger, its parties and cases"),
@@ -74,6 +77,9 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(proposals::sign))
         .routes(routes!(entries::raw))
         .routes(routes!(entries::entry))
+        .routes(routes!(stream::stream))
+        .routes(routes!(evidence::get, evidence::put))
+        .routes(routes!(evidence::announce))
         .routes(routes!(streams::stream))
         .routes(routes!(proofs::inclusion))
         .routes(routes!(proofs::consistency))

@@ -18,13 +18,14 @@ use axum_server::{Handle, Server};
 use countersign_ledger::append::{Ledger, LedgerState};
 use countersign_ledger::proposal::{ProposalLimits, Proposals};
 use hyper_util::rt::TokioTimer;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 mod body;
 mod books;
 mod connection;
 mod data;
+mod evidence;
 pub(crate) mod input;
 mod limits;
 mod measured;
@@ -40,6 +41,8 @@ mod tests;
 pub(crate) use body::{Incoming, declared_length, read_all, too_large};
 pub(crate) use books::{BookError, book};
 pub use data::{DataArgs, create_data, open_data};
+pub use evidence::DEFAULT_MAX_EVIDENCE;
+pub(crate) use evidence::{EvidenceFolder, NotKept, Upload};
 pub use limits::Limits;
 pub(crate) use measured::MeasuredStore;
 pub(crate) use metrics::{Metrics, Moment};
@@ -69,6 +72,16 @@ pub(crate) struct Shared {
     pub(crate) window: Arc<Semaphore>,
     /// Places for exports.
     pub(crate) exports: Arc<Semaphore>,
+    /// Places for evidence files that arrive.
+    pub(crate) uploads: Arc<Semaphore>,
+    /// Places for clients that listen to new entries.
+    pub(crate) listeners: Arc<Semaphore>,
+    /// The size of the ledger, for whoever waits for it to grow.
+    pub(crate) heads: watch::Sender<u64>,
+    /// Where evidence files are, if this server keeps them.
+    pub(crate) evidence: OnceLock<Arc<EvidenceFolder>>,
+    /// Cancelled when the server is told to stop: what goes on without end ends.
+    pub(crate) closing: CancellationToken,
     /// Cancelled when no new work is to be begun: batches answer `stopped` for what they have not begun.
     pub(crate) stopping: CancellationToken,
     /// The description of the API, set once the router is built.
@@ -91,12 +104,22 @@ impl App {
             window: Arc::new(Semaphore::new((queue / 2).max(1))),
             exports: Arc::new(Semaphore::new(limits.exports)),
             proposals: Proposals::new(ledger.clone(), ProposalLimits::default()),
+            uploads: Arc::new(Semaphore::new(limits.uploads)),
+            listeners: Arc::new(Semaphore::new(limits.listeners)),
+            heads: watch::Sender::new(ledger.head().size.0),
+            evidence: OnceLock::new(),
+            closing: CancellationToken::new(),
             ledger,
             metrics,
             limits,
             stopping: CancellationToken::new(),
             openapi: OnceLock::new(),
         }))
+    }
+
+    /// Keeps evidence files in a folder. Only the first folder counts.
+    pub(crate) fn keep_evidence(&self, folder: EvidenceFolder) {
+        let _ = self.evidence.set(Arc::new(folder));
     }
 }
 
@@ -143,6 +166,7 @@ pub(crate) async fn serve(
             Ended::Stopped => app.limits.shutdown,
             Ended::Failed(_) => app.limits.failed,
         };
+        app.closing.cancel();
         handle.graceful_shutdown(Some(grace));
         if ended == Ended::Stopped {
             // batches under way get most of that time; what they have not begun by then is answered `stopped`
@@ -153,6 +177,14 @@ pub(crate) async fn serve(
         match (&ended, state_of(&app)) {
             (Ended::Stopped, LedgerState::Failed(reason)) => Ended::Failed(reason),
             _ => ended,
+        }
+    };
+    // its own loop: it must not stop while the last requests are answered
+    let growing = async {
+        loop {
+            tokio::time::sleep(WATCH).await;
+            let size = app.ledger.head().size.0;
+            app.heads.send_if_modified(|known| std::mem::replace(known, size) != size);
         }
     };
     let upkeep = async {
@@ -167,7 +199,7 @@ pub(crate) async fn serve(
         }
     };
     let mut ended = None;
-    tokio::pin!(serving, ending, upkeep);
+    tokio::pin!(serving, ending, growing, upkeep);
     loop {
         tokio::select! {
             result = &mut serving => {
@@ -175,6 +207,7 @@ pub(crate) async fn serve(
                 break;
             }
             how = &mut ending, if ended.is_none() => ended = Some(how),
+            () = &mut growing => {}
             () = &mut upkeep => {}
         }
     }

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use countersign_ledger::capacity::Capacity;
+use countersign_ledger::event::Evidence;
 use countersign_ledger::findings::{Finding, Obligation, Unknown};
-use countersign_ledger::hash::{EventHash, KeyId, LeafHash, LedgerId, NodeHash};
+use countersign_ledger::hash::{EventHash, FileHash, KeyId, LeafHash, LedgerId, NodeHash};
 use countersign_ledger::id::{Author, CaseId, Kind, PartyId, Seq, Subject, TreeSize};
 use countersign_ledger::keys::{self, PublicKey};
 use countersign_ledger::time::Time;
@@ -31,6 +32,8 @@ pub const ZSTD: &str = "application/zstd";
 pub const TEXT: &str = "text/plain; charset=utf-8";
 /// Tiles and entry bundles.
 pub const BYTES: &str = "application/octet-stream";
+/// New entries as server-sent events.
+pub const EVENT_STREAM: &str = "text/event-stream";
 
 /// The header that tells the sequence number of what was recorded.
 pub const SEQ_HEADER: &str = "countersign-seq";
@@ -86,6 +89,72 @@ pub struct ReceiptFile {
     pub proof: String,
     /// Its disclosures (SPEC §10).
     pub disclosures: Vec<String>,
+}
+
+/// A file that events name as evidence.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct EvidenceView {
+    /// Its SHA-256.
+    #[cfg_attr(feature = "server", schema(value_type = String, pattern = "^[0-9a-f]{64}$"))]
+    pub sha256: FileHash,
+    /// Whether the server has it.
+    pub here: bool,
+    /// The recorded entries that name it.
+    pub named: Vec<EvidenceNamed>,
+}
+
+/// What an entry says of a file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct EvidenceNamed {
+    /// The entry.
+    #[cfg_attr(feature = "server", schema(value_type = u64))]
+    pub seq: Seq,
+    /// The file's size in bytes.
+    pub size: u64,
+    /// Its media type.
+    pub media_type: String,
+    /// Its name, for people.
+    pub name: String,
+}
+
+impl EvidenceView {
+    /// Puts together what entries say of a file.
+    #[must_use]
+    pub fn new(sha256: FileHash, here: bool, named: Vec<(Seq, Evidence)>) -> Self {
+        let named = named.into_iter().map(|(seq, evidence)| EvidenceNamed {
+            seq,
+            size: evidence.size,
+            media_type: evidence.media_type,
+            name: evidence.name,
+        });
+        Self { sha256, here, named: named.collect() }
+    }
+}
+
+/// The files of a submission that may be sent before it is recorded.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct Announced {
+    /// The submission's event hash.
+    #[cfg_attr(feature = "server", schema(value_type = String, pattern = "^[0-9a-f]{64}$"))]
+    pub event: EventHash,
+    /// The files that it names.
+    pub evidence: Vec<AnnouncedFile>,
+}
+
+/// A file that a submission names.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct AnnouncedFile {
+    /// Its SHA-256.
+    #[cfg_attr(feature = "server", schema(value_type = String, pattern = "^[0-9a-f]{64}$"))]
+    pub sha256: FileHash,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether the server has it already.
+    pub here: bool,
 }
 
 /// An entry and, beside its exact line, what it says.

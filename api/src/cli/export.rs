@@ -8,7 +8,7 @@ use countersign_ledger::hash::{FileHash, LedgerId};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::Context;
+use super::{Context, evidence};
 use crate::failure::{Exit, Failure, plain_io};
 use crate::files::{self, Partial};
 use crate::output::Report;
@@ -22,6 +22,7 @@ The file appears only when it is whole. It proves nothing by itself: give it to
 EXAMPLE
   countersign export --output ledger.bundle.jsonl
   countersign export --zstd --output ledger.bundle.jsonl.zst
+  countersign export --output ledger.bundle.jsonl --evidence files
   countersign-verify bundle ledger.bundle.jsonl --ledger ID")]
 pub struct ExportArgs {
     /// Where to write the bundle; `-` is stdout
@@ -30,6 +31,9 @@ pub struct ExportArgs {
     /// Compress it (zstd)
     #[arg(long)]
     zstd: bool,
+    /// Also fetch the evidence files that its entries name into this folder, each named by its hash
+    #[arg(long, value_name = "DIR")]
+    evidence: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,6 +58,9 @@ impl Report for Exported {
 /// When the file exists or cannot be written, or the server stops in the middle.
 pub fn run(args: ExportArgs, context: &Context) -> Result<Exit, Failure> {
     let to_stdout = args.output.as_os_str() == "-";
+    if to_stdout && args.evidence.is_some() {
+        return Err(Failure::usage("--evidence needs a bundle in a file").hint("give --output FILE"));
+    }
     if !to_stdout {
         files::must_be_free(&args.output)?;
     }
@@ -75,7 +82,11 @@ pub fn run(args: ExportArgs, context: &Context) -> Result<Exit, Failure> {
         })
     };
     bar.finish_and_clear();
-    result.map(|()| Exit::Done)
+    result?;
+    if let Some(folder) = &args.evidence {
+        context.out().emit(&evidence::beside(&client, &args.output, folder, context)?)?;
+    }
+    Ok(Exit::Done)
 }
 
 fn copy(

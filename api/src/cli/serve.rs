@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::Context;
 use crate::failure::{Exit, Failure};
-use crate::server::{DataArgs, Limits, Options, tls_config};
+use crate::server::{DEFAULT_MAX_EVIDENCE, DataArgs, Limits, Options, tls_config};
 
 /// The variables that say what is logged: the first that is set.
 const LOG_VARIABLES: [&str; 2] = ["COUNTERSIGN_LOG", "RUST_LOG"];
@@ -44,6 +44,12 @@ pub struct ServeArgs {
     /// How many submissions may wait for the disk before more are told to come back
     #[arg(long, value_name = "N", default_value_t = DEFAULT_QUEUE, value_parser = queue_length)]
     pub queue: usize,
+    /// Folder of evidence files [default: DIR/evidence]
+    #[arg(long, value_name = "DIR")]
+    pub evidence: Option<PathBuf>,
+    /// The largest evidence file that is taken: bytes, or with K, M or G
+    #[arg(long, value_name = "SIZE", default_value_t = DEFAULT_MAX_EVIDENCE, value_parser = bytes)]
+    pub max_evidence: u64,
     /// Start although the clock is more than a day ahead of the last entry
     #[arg(long)]
     pub accept_clock_jump: bool,
@@ -67,6 +73,19 @@ fn queue_length(text: &str) -> Result<usize, String> {
     length.ok_or_else(|| format!("expected a number from 1 to {MAX}"))
 }
 
+/// Reads a number of bytes, perhaps in binary thousands.
+fn bytes(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let size = if plain { digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)) } else { None };
+    size.ok_or_else(|| "expected a number of bytes, such as 500000, 512M or 4G".to_owned())
+}
+
 /// Runs the server until it is told to stop.
 ///
 /// # Errors
@@ -83,6 +102,8 @@ pub fn run(args: ServeArgs, context: &Context) -> Result<Exit, Failure> {
         listen: args.listen,
         tls,
         queue: args.queue,
+        evidence: args.evidence,
+        max_evidence: args.max_evidence,
         open: OpenOptions { accept_clock_jump: args.accept_clock_jump },
         limits: Limits::default(),
     };
@@ -143,8 +164,15 @@ mod tests {
 
     #[test]
     fn a_certificate_needs_its_key_and_a_queue_a_length() {
-        for bad in ["--tls-cert c", "--tls-key k", "--tls-cert c --tls-key k --behind-proxy", "--queue 0", "--queue x"]
-        {
+        for bad in [
+            "--tls-cert c",
+            "--tls-key k",
+            "--tls-cert c --tls-key k --behind-proxy",
+            "--queue 0",
+            "--queue x",
+            "--max-evidence 1T",
+            "--max-evidence G",
+        ] {
             let text = format!("serve --data d {bad}");
             assert!(Command::try_parse_from(text.split(' ')).is_err(), "{bad}");
         }

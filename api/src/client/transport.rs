@@ -4,7 +4,8 @@
 //! receipt again. A broken connection and `503` with `Retry-After` are therefore waited out; a refusal is not.
 
 use std::fmt;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, SendBody};
 
 use super::error::ClientError;
 use crate::problem::{MEDIA_TYPE as PROBLEM, Problem};
@@ -198,6 +199,44 @@ impl Transport {
         Ok((body.content_length(), body.into_with_config().limit(u64::MAX).reader()))
     }
 
+    /// Asks whether there is something, without its content.
+    ///
+    /// # Errors
+    /// When there is no answer, or another than that it is there or is not.
+    pub(super) fn head(&self, path: &str) -> Result<bool, ClientError> {
+        self.patiently(Patience::SHORT, || match self.agent.head(self.url(path)).call() {
+            // such an answer says no more: a problem would be its content
+            Ok(answer) if answer.status().as_u16() == 404 => Ok(false),
+            answer => self.accepted("HEAD", path, answer).map(|_| true),
+        })
+    }
+
+    /// Puts a file, and gets the status and the JSON answer. Each try begins with the file's first byte.
+    ///
+    /// # Errors
+    /// As [`Transport::json`], and when the file cannot be opened.
+    pub(super) fn put_file<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        size: u64,
+        mut open: impl FnMut() -> io::Result<File>,
+        progress: impl Fn(u64),
+    ) -> Result<(u16, T), ClientError> {
+        let (status, bytes) = self.patiently(Patience::SHORT, || {
+            let file = open().map_err(|e| {
+                let what = format!("cannot read the file: {}", crate::failure::plain_io(&e));
+                Failed::ForGood(ClientError::Setting { what })
+            })?;
+            let mut counted = Counted { file: file.take(size), sent: 0, progress: &progress };
+            let request = self.agent.put(self.url(path)).content_type("application/octet-stream");
+            let request = request.header(header::CONTENT_LENGTH, size);
+            let answer = request.send(SendBody::from_reader(&mut counted));
+            let mut answer = self.accepted("PUT", path, answer)?;
+            Ok((answer.status().as_u16(), self.whole(answer.body_mut())?))
+        })?;
+        Ok((status, serde_json::from_slice(&bytes).map_err(|e| answer_error("PUT", path, &e))?))
+    }
+
     fn whole(&self, body: &mut Body) -> Result<Vec<u8>, Failed> {
         body.with_config().limit(MAX_ANSWER).read_to_vec().map_err(|e| self.broken(&e))
     }
@@ -276,6 +315,22 @@ impl Transport {
             on_wait(&format!("{error}; trying again in {:.0} s", pause.as_secs_f64()));
         }
         std::thread::sleep(pause);
+    }
+}
+
+/// A file on its way out, with whoever wants to know how far it is.
+struct Counted<'a, P> {
+    file: io::Take<File>,
+    sent: u64,
+    progress: &'a P,
+}
+
+impl<P: Fn(u64)> Read for Counted<'_, P> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.sent += read as u64;
+        (self.progress)(self.sent);
+        Ok(read)
     }
 }
 

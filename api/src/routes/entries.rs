@@ -70,8 +70,7 @@ pub(crate) async fn entry(
             return Ok(([(CONTENT_TYPE, TEXT)], line).into_response());
         }
         let disclosures = app.ledger.store().disclosures(seq).map_err(|e| store_problem(&e))?;
-        let view = view(&line, disclosures, |keyid| app.ledger.with_authority(|state| signer(state, keyid)))?;
-        Ok(Json(view).into_response())
+        Ok(Json(view_of(&app, &line, disclosures)?).into_response())
     });
     let mut response = response.await??;
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
@@ -89,6 +88,14 @@ pub(super) fn existing(app: &App, seq: &str) -> Result<Seq, Problem> {
         return Ok(Seq(seq));
     }
     Err(Problem::new(Code::NotFound, format!("there is no entry {seq}: the ledger has {size}, from 0")))
+}
+
+/// Decodes an entry.
+///
+/// # Errors
+/// When the line is none.
+pub(super) fn view_of(app: &App, line: &[u8], disclosures: Vec<String>) -> Result<EntryView, Problem> {
+    view(line, disclosures, |keyid| app.ledger.with_authority(|state| signer(state, keyid)))
 }
 
 /// Tells whose key signed.

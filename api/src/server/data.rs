@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/db            the store (RocksDB)
 //! DIR/high-water    the newest acknowledged checkpoint; better on another disk (--high-water)
+//! DIR/evidence      files that events name (--evidence)
 //! DIR/log-key.pem   the private key that signs checkpoints (--log-key)
 //! ```
 

@@ -24,6 +24,14 @@ pub struct Limits {
     pub batches: usize,
     /// How many exports run at once.
     pub exports: usize,
+    /// How many evidence files arrive at once.
+    pub uploads: usize,
+    /// How long an evidence file may take to arrive; `pause` and `bytes_per_second` hold for it too.
+    pub upload: Duration,
+    /// How many clients listen to new entries at once.
+    pub listeners: usize,
+    /// How often a client that listens is told that the connection lives.
+    pub heartbeat: Duration,
     /// How long a batch waits for a place in the committer's queue.
     pub queue_wait: Duration,
     /// How long requests may go on after the signal to stop.
@@ -44,6 +52,10 @@ impl Default for Limits {
             connections: 512,
             batches: 8,
             exports: 4,
+            uploads: 8,
+            upload: Duration::from_secs(6 * 3600),
+            listeners: 64,
+            heartbeat: Duration::from_secs(10),
             queue_wait: Duration::from_secs(30),
             shutdown: Duration::from_secs(30),
             failed: Duration::from_secs(1),

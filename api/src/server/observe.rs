@@ -8,7 +8,7 @@ use std::time::Instant;
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tracing::Instrument as _;
@@ -52,7 +52,9 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let route = request.extensions().get::<MatchedPath>().cloned();
 
     let span = tracing::info_span!("request", id = id.as_str(), %method, path);
-    let answer = tokio::time::timeout(app.limits.request, next.run(request)).instrument(span.clone()).await;
+    // only evidence files are put, and those may be large
+    let within = if method == Method::PUT { app.limits.upload } else { app.limits.request };
+    let answer = tokio::time::timeout(within, next.run(request)).instrument(span.clone()).await;
     let mut response = answer.unwrap_or_else(|_| unanswered(&app).into_response());
 
     let problem = response.extensions_mut().remove::<Box<Problem>>();

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum_server::tls_rustls::RustlsConfig;
@@ -11,7 +12,7 @@ use countersign_ledger::hash::LedgerId;
 use serde::Serialize;
 
 use super::data::open_measured;
-use super::{App, DataArgs, Ended, Limits, Metrics, serve};
+use super::{App, DataArgs, Ended, EvidenceFolder, Limits, Metrics, serve};
 use crate::failure::Failure;
 use crate::keyring::Keyring;
 use crate::output::{Output, Report};
@@ -27,6 +28,10 @@ pub struct Options {
     pub tls: Option<RustlsConfig>,
     /// How many submissions may wait for the committer.
     pub queue: usize,
+    /// Where evidence files are kept; in the data folder unless given.
+    pub evidence: Option<PathBuf>,
+    /// The largest evidence file that is taken, in bytes.
+    pub max_evidence: u64,
     /// What the operator allows on open.
     pub open: OpenOptions,
     /// Bounds on clients.
@@ -61,6 +66,9 @@ pub fn run(options: Options, keyring: &Keyring, output: &Output) -> Result<(), F
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let app = App::new(ledger.clone(), metrics, options.limits, options.queue);
+    let folder = options.evidence.unwrap_or_else(|| options.data.data.join("evidence"));
+    let evidence = EvidenceFolder::open(&folder, options.max_evidence);
+    app.keep_evidence(evidence.map_err(|e| Failure::file(&folder, "use", &e))?);
     let stop = {
         let _inside = runtime.enter();
         stop_signal()?

@@ -15,11 +15,13 @@ use countersign_ledger::store::memory::MemoryStore;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Ended, Limits, MeasuredStore, Metrics, serve};
+use super::{App, Ended, EvidenceFolder, Limits, MeasuredStore, Metrics, serve};
 
 mod batches;
 mod bounds;
 mod durable;
+mod evidence;
+mod listen;
 mod races;
 mod refusals;
 mod resources;
@@ -36,6 +38,7 @@ pub(super) struct Served {
     pub(super) address: SocketAddr,
     stop: CancellationToken,
     thread: Option<JoinHandle<Ended>>,
+    pub(super) evidence: tempfile::TempDir,
 }
 
 /// An answer, read to its end.
@@ -110,14 +113,17 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let (ledger, stopped) = (world.ledger.clone(), stop.clone());
+        let evidence = tempfile::tempdir().unwrap();
+        let kept = EvidenceFolder::open(evidence.path(), 1 << 20).unwrap();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             let app = App::new(ledger, metrics, limits, queue);
+            app.keep_evidence(kept);
             let ended = runtime.block_on(serve(app, listener, None, stopped.cancelled_owned())).unwrap();
             runtime.shutdown_timeout(Duration::from_secs(1));
             ended
         });
-        Self { world, address, stop, thread: Some(thread) }
+        Self { world, address, stop, thread: Some(thread), evidence }
     }
 
     /// Tells the server to stop.

@@ -282,6 +282,9 @@ fn the_description_names_every_route() {
         "/v1/events/{event}",
         "/v1/entries",
         "/v1/entries/{seq}",
+        "/v1/stream",
+        "/v1/evidence",
+        "/v1/evidence/{sha256}",
         "/v1/streams/{case}/{type}/{id}",
         "/v1/proofs/inclusion",
         "/v1/proofs/consistency",
@@ -305,7 +308,7 @@ fn the_description_names_every_route() {
     ] {
         assert!(paths.contains_key(path), "{path}");
     }
-    assert_eq!(paths.len(), 24);
+    assert_eq!(paths.len(), 27);
     let description = api["info"]["description"].as_str().unwrap();
     for (code, _) in crate::problem::codes() {
         assert!(description.contains(&format!("`{code}`")), "{code}");
