@@ -66,9 +66,14 @@ impl Client {
         let mut waiter = Waiter::new(Patience::LONG);
         loop {
             let path = listen.path();
-            let (_, reader) = transport.stream(&path)?;
-            let mut lines = BufReader::new(reader);
-            while let Ok(Some(told)) = next(&mut lines) {
+            let stream = match transport.stream(&path) {
+                Ok((_, reader)) => Some(reader),
+                // the server may come back
+                Err(ClientError::Unreachable { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
+            let mut lines = stream.map(BufReader::new);
+            while let Some(Ok(Some(told))) = lines.as_mut().map(next) {
                 waiter.reset();
                 if !told.data.is_empty() {
                     let view = serde_json::from_str(&told.data).map_err(|e| answer_error("GET", &path, &e))?;

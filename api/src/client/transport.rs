@@ -229,7 +229,8 @@ impl Transport {
             })?;
             let mut counted = Counted { file: file.take(size), sent: 0, progress: &progress };
             let request = self.agent.put(self.url(path)).content_type("application/octet-stream");
-            let request = request.header(header::CONTENT_LENGTH, size);
+            // a refusal comes before the file is sent
+            let request = request.header(header::CONTENT_LENGTH, size).header(header::EXPECT, "100-continue");
             let answer = request.send(SendBody::from_reader(&mut counted));
             let mut answer = self.accepted("PUT", path, answer)?;
             Ok((answer.status().as_u16(), self.whole(answer.body_mut())?))

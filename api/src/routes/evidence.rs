@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_TYPE, ETAG, EXPECT, IF_NONE_MATCH, IF_RANGE, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -131,12 +131,12 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     let Wanted { file, folder, size, sizes, _place } = match wanted(&app, &name, &headers).await {
         Ok(Taken::Here(view)) => {
-            Incoming::new(body, MAX_REQUEST, &app.limits).drain().await;
+            unread(&app, &headers, body).await;
             return Ok(Json(view).into_response());
         }
         Ok(Taken::Wanted(wanted)) => wanted,
         Err(problem) => {
-            Incoming::new(body, MAX_REQUEST, &app.limits).drain().await;
+            unread(&app, &headers, body).await;
             return Err(problem);
         }
     };
@@ -165,7 +165,7 @@ pub(crate) async fn put(
     responses(
         (status = 200, description = "what may be sent now", body = Announced),
         (status = 400, description = "`malformed_json`, `malformed_envelope`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`unknown_key`, `key_does_not_count`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`unknown_key`, `not_announced`: a key that is not in use", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`malformed_event`, `bad_signature`, …", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`busy`: too many files are awaited", body = Problem, content_type = "application/problem+json"),
     )
@@ -264,6 +264,14 @@ async fn wanted(app: &App, name: &str, headers: &HeaderMap) -> Result<Taken, Pro
         return Err(Problem::new(Code::Busy, "too many files are arriving").retry_after(10));
     };
     Ok(Taken::Wanted(Wanted { file, folder, size, sizes, _place: place }))
+}
+
+/// Lets a client that sends everything before it reads get to its answer; one that asks first (RFC 9110 §10.1.1) has sent
+/// nothing.
+async fn unread(app: &App, headers: &HeaderMap, body: Body) {
+    if !headers.contains_key(EXPECT) {
+        Incoming::new(body, MAX_REQUEST, &app.limits).drain().await;
+    }
 }
 
 /// Writes a body to disk as it arrives, on a thread that may wait for the disk.

@@ -34,7 +34,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rocksdb::{ColumnFamily, DB, Direction, FlushOptions, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 use uuid::Uuid;
 
-use open::{check_before_opening, failed, failure, lock, malformed, missing_entry, open_db, shown};
+use open::{
+    Found, check_before_opening, failed, failure, index_evidence, lock, malformed, missing_entry, open_db, shown,
+};
 pub use options::RocksOptions;
 
 use super::{Batch, Head, NewEntry, NewTile, Store, StoreError, StreamHead, codec};
@@ -151,10 +153,15 @@ impl RocksStore {
             return Err(StoreError::Missing { path: shown(path) });
         }
         let lock = lock(path)?;
-        check_before_opening(path, acknowledged, options)?;
-        let db = open_db(&options.database(), path, options)?;
+        let found = check_before_opening(path, acknowledged, options)?;
+        let mut db_options = options.database();
+        db_options.create_missing_column_families(found == Found::First);
+        let db = open_db(&db_options, path, options)?;
         let writer = Mutex::new(Writer::at(TreeSize(0)));
         let store = Self { path: path.to_owned(), db, writer, _lock: lock };
+        if found == Found::First {
+            index_evidence(&store)?;
+        }
         store.writer().size = size_of(store.head()?.as_ref());
         Ok(store)
     }

@@ -131,7 +131,7 @@ impl Fixture {
             stream: StreamId { case, subject: subject.parse().unwrap() },
             authority: plan.authority,
             disclosures: disclosures.collect(),
-            evidence: (0..draw[30] % 3).map(|i| FileHash::from_bytes([draw[31] % 8 + i; 32])).collect(),
+            evidence: evidence(&draw).collect(),
         }
     }
 
@@ -148,6 +148,13 @@ impl Fixture {
         let ids = [KeyId::from_bytes([plan.author; 32]), KeyId::from_bytes([4 + draw[9] % 2; 32])];
         Envelope::new(payload, vec![(ids[0], noise(0)), (ids[1], noise(1))]).unwrap()
     }
+}
+
+/// The files that some entries name, drawn from a few.
+fn evidence(draw: &[u8; 32]) -> impl Iterator<Item = FileHash> {
+    let count = if draw[29] < 32 { 1 + draw[30] % 2 } else { 0 };
+    let first = draw[31] % 8;
+    (0..count).map(move |i| FileHash::from_bytes([first + i; 32]))
 }
 
 /// A dispatch with as many lines as the plan says, in the shape that parties send (SPEC §3).
@@ -195,6 +202,12 @@ fn payload(
             "last": true,
         },
     });
+    let files: Vec<_> = evidence(draw)
+        .map(|file| serde_json::json!({"sha256": file, "size": 5, "media_type": "image/jpeg", "name": "a.jpg"}))
+        .collect();
+    if !files.is_empty() {
+        event["evidence"] = files.into();
+    }
     if let Some(case) = case {
         event["case"] = case.as_str().into();
     }

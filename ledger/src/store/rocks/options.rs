@@ -53,13 +53,10 @@ impl RocksOptions {
         options
     }
 
-    /// Every family with its options; one cache for all.
-    pub(super) fn families(&self) -> Vec<ColumnFamilyDescriptor> {
+    /// Families with their options; one cache for all.
+    pub(super) fn families(&self, families: &[Family]) -> Vec<ColumnFamilyDescriptor> {
         let cache = Cache::new_lru_cache(self.cache_bytes);
-        Family::ALL
-            .into_iter()
-            .map(|family| ColumnFamilyDescriptor::new(family.name(), self.family(family, &cache)))
-            .collect()
+        families.iter().map(|family| ColumnFamilyDescriptor::new(family.name(), self.family(*family, &cache))).collect()
     }
 
     fn family(&self, family: Family, cache: &Cache) -> Options {
