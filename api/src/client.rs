@@ -8,9 +8,9 @@
 
 mod batch;
 mod error;
-mod proposals;
 mod evidence;
 mod listen;
+mod proposals;
 mod receipt;
 mod state;
 mod transport;
@@ -29,8 +29,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 pub use error::{ClientError, Distrust};
-pub use proposals::{KeyBook, Proposal, ProposalFilter, Signatory, SignatureOutcome};
 pub use listen::Listen;
+pub use proposals::{KeyBook, Proposal, ProposalFilter, Signatory, SignatureOutcome};
 pub use receipt::{Proven, Recorded};
 pub use state::StateFolder;
 pub use transport::{Patience, Settings};

@@ -301,6 +301,11 @@ fn the_description_names_every_route() {
         "/v1/kinds",
         "/v1/kinds/{kind}",
         "/v1/bundle",
+        "/v1/findings",
+        "/v1/proposals",
+        "/v1/proposals/signatures",
+        "/v1/proposals/{event}",
+        "/v1/proposals/{event}/signatures",
         "/openapi.json",
         "/healthz",
         "/readyz",
@@ -308,7 +313,7 @@ fn the_description_names_every_route() {
     ] {
         assert!(paths.contains_key(path), "{path}");
     }
-    assert_eq!(paths.len(), 27);
+    assert_eq!(paths.len(), 32);
     let description = api["info"]["description"].as_str().unwrap();
     for (code, _) in crate::problem::codes() {
         assert!(description.contains(&format!("`{code}`")), "{code}");
