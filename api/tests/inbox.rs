@@ -118,6 +118,11 @@ fn what_needs_a_closer_look_is_told() {
     assert!(shown.contains("look at: it cannot be recorded: /after: expected the hash of an earlier event"), "{shown}");
     assert!(shown.contains("hint: look at what was recorded meanwhile"), "{shown}");
     world.run(&["inbox", "sign", &other, "--key", "recipient.pem", "--yes"]).fails(1, "cannot be recorded");
+    // it awaits nobody, and its author finds it
+    let listed = parsed(&world.run(&["inbox", "list", "--party", "recipient", "--json"]).ok());
+    assert_eq!(listed["proposals"].as_array().unwrap().len(), 1);
+    let mine = world.run(&["inbox", "list", "--mine", "--party", "donor"]).ok();
+    assert!(mine.contains("cannot be recorded: stale_after") && mine.contains("2 proposals by donor"), "{mine}");
 }
 
 #[test]

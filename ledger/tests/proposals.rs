@@ -371,6 +371,20 @@ fn lists_are_paged_and_filtered_and_survive_a_restart() {
     }
 }
 
+/// What is submitted with all its signatures while it is proposed is recorded, and its proposal makes room.
+#[test]
+fn what_was_submitted_by_another_way_is_forgotten() {
+    let gathered = Gathered::new();
+    let payload = gathered.world.payload(&check(1));
+    let proposed = submission(&payload, &["eu-obs/0"]);
+    gathered.proposals.propose(proposed.clone()).unwrap();
+    gathered.world.say_payload(&payload, &["eu-obs/0", "xa-mod/0"]).unwrap();
+    assert!(matches!(gathered.get(&proposed), Found::Recorded { .. }));
+    gathered.proposals.upkeep().unwrap();
+    assert!(gathered.world.store.proposals(None, 10).unwrap().is_empty());
+    assert!(matches!(gathered.get(&proposed), Found::Recorded { .. }));
+}
+
 /// A rule that asks for less than before completes what waits.
 #[test]
 fn what_a_new_policy_completes_is_recorded_at_the_next_upkeep() {

@@ -244,7 +244,7 @@ fn a_server_killed_around_the_last_signature_leaves_one_entry() {
         };
         line.wait();
         // A little later in each round: before, within and after the two writes.
-        let until = std::time::Instant::now() + std::time::Duration::from_micros(400 * round as u64);
+        let until = std::time::Instant::now() + std::time::Duration::from_micros(2_000 * round as u64);
         while std::time::Instant::now() < until {
             std::hint::spin_loop();
         }

@@ -75,8 +75,11 @@ struct ListArgs {
     /// The party, or `governance`; whose key is given unless named
     #[arg(long, value_name = "PARTY", env = "COUNTERSIGN_PARTY")]
     party: Option<Author>,
-    /// Every proposal, whomever it awaits
+    /// Those that the party made, however they stand: also those that cannot be recorded any more
     #[arg(long)]
+    mine: bool,
+    /// Every proposal, whomever it awaits
+    #[arg(long, conflicts_with = "mine")]
     everybody: bool,
     /// Only of this kind
     #[arg(long)]
@@ -185,6 +188,8 @@ struct Listed {
     party: Option<Author>,
     proposals: Vec<ProposalView>,
     #[serde(skip)]
+    mine: bool,
+    #[serde(skip)]
     now: Option<Time>,
 }
 
@@ -192,8 +197,8 @@ impl Report for Listed {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         if self.proposals.is_empty() {
             return match &self.party {
-                Some(party) => writeln!(out, "nothing awaits {party}"),
-                None => writeln!(out, "no proposals"),
+                Some(party) if !self.mine => writeln!(out, "nothing awaits {party}"),
+                _ => writeln!(out, "no proposals"),
             };
         }
         let mut table = super::table(["id", "kind", "subject", "author", "signed", "awaits", "until"]);
@@ -222,7 +227,10 @@ impl Report for Listed {
         }
         writeln!(out, "{}", table.trim_fmt())?;
         match &self.party {
-            Some(party) => writeln!(out, "{} for {party}", count(self.proposals.len(), "proposal")),
+            Some(party) => {
+                let whose = if self.mine { "by" } else { "for" };
+                writeln!(out, "{} {whose} {party}", count(self.proposals.len(), "proposal"))
+            }
             None => writeln!(out, "{}", count(self.proposals.len(), "proposal")),
         }
     }
@@ -232,8 +240,8 @@ fn list(args: &ListArgs, context: &Context) -> Result<Exit, Failure> {
     let client = context.client()?;
     let book = KeyBook::of(&client)?;
     let party = if args.everybody { None } else { Some(party_of(args.party.as_ref(), context, &book)?) };
-    let filter =
-        ProposalFilter { awaiting: party.clone(), case: args.case.clone(), kind: args.kind.clone(), author: None };
+    let (awaiting, author) = if args.mine { (None, party.clone()) } else { (party.clone(), None) };
+    let filter = ProposalFilter { awaiting, author, case: args.case.clone(), kind: args.kind.clone() };
     let mut views = Vec::new();
     for Proposal { mut view, event, submission, .. } in client.proposals(&filter)? {
         if let Some(submission) = &submission {
@@ -248,7 +256,7 @@ fn list(args: &ListArgs, context: &Context) -> Result<Exit, Failure> {
         view.submission = None;
         views.push(view);
     }
-    context.out().emit(&Listed { party, proposals: views, now: Some(SystemClock.now()) })?;
+    context.out().emit(&Listed { party, proposals: views, mine: args.mine, now: Some(SystemClock.now()) })?;
     Ok(Exit::Done)
 }
 

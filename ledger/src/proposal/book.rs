@@ -10,17 +10,14 @@
 //! it finds the event recorded, and removes the record. The committer knows an event by author and id, so that however
 //! often it is submitted there is one entry.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
 use super::{Assessment, Kept, Standing, Withdrawal, assess, nowhere};
 use crate::admission;
-use crate::append::{Ledger, LedgerState, Recorded, SubmitError};
+use crate::append::{Ledger, LedgerState};
 use crate::entry::Entry;
-use crate::envelope::{Envelope, MAX_SIGNATURES};
 use crate::hash::{EventHash, KeyId};
 use crate::id::{Author, CaseId, Kind, Seq, StreamId, TreeSize};
 use crate::keys::Signature;
@@ -30,7 +27,9 @@ use crate::store::{StoreError, StreamHead};
 use crate::submission::{Prepared, Submission};
 use crate::time::Time;
 
+mod gather;
 mod index;
+mod recording;
 
 use index::{Index, Item};
 pub use index::{ProposalLimits, Room};
@@ -173,32 +172,6 @@ impl Proposals {
         Self(Arc::new(Book { ledger, limits, index: Mutex::new(None) }))
     }
 
-    /// Keeps a proposal, or adds the signatures that one of the same event lacks; records it if that completes it.
-    ///
-    /// Tells also whether it is new.
-    ///
-    /// # Errors
-    /// When the event could not be recorded whoever signed it, a signature does not count or is not awaited, or there
-    /// is no room.
-    pub fn propose(&self, submission: Submission) -> Result<(Found, bool), ProposalError> {
-        let prepared = self.0.ledger.prepare_unfinished(submission.clone())?;
-        let event = prepared.event_hash();
-        let new = self.locked(|index| {
-            self.check_serving()?;
-            if self.0.ledger.store().seq_of_event(&event)?.is_some() {
-                return Ok(false);
-            }
-            let (kept, new) = match self.read(index, &event)? {
-                Some((kept, known)) => (self.with_awaited(&kept, &known, &prepared)?, false),
-                None => (self.new_kept(index, submission, &prepared)?, true),
-            };
-            self.keep(index, [(event, kept)].into())?;
-            Ok(new)
-        })?;
-        self.advance(&[event])?;
-        Ok((self.get(&event)?.ok_or(ProposalError::Unknown { event })?, new))
-    }
-
     /// Tells how a proposal would stand, and keeps nothing.
     ///
     /// # Errors
@@ -211,138 +184,6 @@ impl Proposals {
         let assessment = self.assess_at_head(&prepared)?;
         let kept = self.kept_now(submission, &prepared, &assessment);
         Ok(Found::Kept { kept: Box::new(kept), prepared: Box::new(prepared), assessment: Box::new(assessment) })
-    }
-
-    fn kept_now(&self, submission: Submission, prepared: &Prepared, assessment: &Assessment) -> Kept {
-        let proposed = self.0.ledger.next_position().time;
-        let charged = index::charge(prepared.event(), &assessment.signers);
-        let expires = self.0.limits.expiry(proposed, prepared.event().until, charged.is_some());
-        Kept { proposed, expires, charged, submission }
-    }
-
-    fn new_kept(&self, index: &Index, submission: Submission, prepared: &Prepared) -> Result<Kept, ProposalError> {
-        let assessment = self.assess(index, prepared)?;
-        if let Standing::Blocked(refusal) = assessment.standing {
-            return Err(ProposalError::Refused(refusal));
-        }
-        if let Some((_, refusal)) = assessment.dropped.first() {
-            return Err(refusal.clone().into());
-        }
-        Ok(self.kept_now(submission, prepared, &assessment))
-    }
-
-    /// Adds those signatures of `offered` that are awaited, one after the other.
-    fn with_awaited(&self, kept: &Kept, known: &Prepared, offered: &Prepared) -> Result<Kept, ProposalError> {
-        let have = known.keyids();
-        let new: Vec<_> =
-            offered.envelope().signatures().iter().filter(|(keyid, _)| !have.contains(keyid)).copied().collect();
-        let (mut kept, mut refused) = (kept.clone(), None);
-        let mut added = new.is_empty();
-        for (keyid, signature) in new {
-            match self.add(&kept, &Signed { event: offered.event_hash(), keyid, signature }) {
-                Ok(more) => (kept, added) = (more, true),
-                Err(ProposalError::Refused(refusal)) => refused = Some(refusal),
-                Err(error) => return Err(error),
-            }
-        }
-        match refused {
-            Some(refusal) if !added => Err(ProposalError::Refused(refusal)),
-            _ => Ok(kept),
-        }
-    }
-
-    /// Adds signatures to proposals, in one synced write, and records those that are complete then. Each is taken or
-    /// refused by itself, in order.
-    ///
-    /// # Errors
-    /// When the store fails or the ledger has stopped: then none is known to be kept.
-    pub fn sign(&self, signatures: &[Signed]) -> Result<Vec<Result<Found, ProposalError>>, ProposalError> {
-        let mut outcomes: Vec<Result<(), ProposalError>> = Vec::with_capacity(signatures.len());
-        self.locked(|index| {
-            self.check_serving()?;
-            let mut changed: BTreeMap<EventHash, Kept> = BTreeMap::new();
-            for signed in signatures {
-                let outcome = self.add_to(index, &changed, signed);
-                outcomes.push(match outcome {
-                    Ok(None) => Ok(()),
-                    Ok(Some(kept)) => match self.room(index, &changed, &signed.event, &kept) {
-                        Ok(()) => {
-                            changed.insert(signed.event, kept);
-                            Ok(())
-                        }
-                        Err(refusal) => Err(refusal.into()),
-                    },
-                    Err(error @ ProposalError::Store(_)) => return Err(error),
-                    Err(error) => Err(error),
-                });
-            }
-            self.keep(index, changed)
-        })?;
-        let events: BTreeSet<EventHash> = signatures.iter().map(|signed| signed.event).collect();
-        self.advance(&events.into_iter().collect::<Vec<_>>())?;
-        let found = signatures.iter().zip(outcomes).map(|(signed, outcome)| {
-            outcome?;
-            self.get(&signed.event)?.ok_or(ProposalError::Unknown { event: signed.event })
-        });
-        Ok(found.collect())
-    }
-
-    /// Finds what one signature makes of its proposal; `None` when there is nothing to add.
-    fn add_to(
-        &self,
-        index: &Index,
-        changed: &BTreeMap<EventHash, Kept>,
-        signed: &Signed,
-    ) -> Result<Option<Kept>, ProposalError> {
-        if self.0.ledger.store().seq_of_event(&signed.event)?.is_some() {
-            return Ok(None);
-        }
-        let kept = match changed.get(&signed.event) {
-            Some(kept) => kept.clone(),
-            None => {
-                let read = self.read(index, &signed.event)?;
-                read.ok_or(ProposalError::Unknown { event: signed.event })?.0
-            }
-        };
-        if kept.submission.envelope.signatures().contains(&(signed.keyid, signed.signature)) {
-            return Ok(None);
-        }
-        self.add(&kept, signed).map(Some)
-    }
-
-    /// Adds one signature that is valid, counts and is awaited.
-    fn add(&self, kept: &Kept, signed: &Signed) -> Result<Kept, ProposalError> {
-        let ledger = &self.0.ledger;
-        let before = ledger.prepare_unfinished(kept.submission.clone())?;
-        let assessment = self.assess_at_head(&before)?;
-        let mut signatures = kept.submission.envelope.signatures().to_vec();
-        if signatures.len() >= MAX_SIGNATURES {
-            // What does not count gives way.
-            let dropped = |keyid: &KeyId| assessment.dropped.iter().any(|(other, _)| other == keyid);
-            signatures.retain(|(keyid, _)| !dropped(keyid));
-        }
-        signatures.push((signed.keyid, signed.signature));
-        let envelope = Envelope::new(before.envelope().payload().to_vec(), signatures).map_err(Refusal::from)?;
-        let submission = Submission { envelope, disclosures: kept.submission.disclosures.clone() };
-        let after = ledger.prepare_unfinished(submission.clone())?;
-        if let Standing::Blocked(refusal) = assessment.standing {
-            return Err(ProposalError::Refused(refusal));
-        }
-        let worth = self.assess_at_head(&after)?;
-        if let Some((_, refusal)) = worth.dropped.iter().find(|(keyid, _)| *keyid == signed.keyid) {
-            return Err(refusal.clone().into());
-        }
-        let at = ledger.next_position();
-        let standing = ledger.with_authority(|authority| authority.standing_in(at, &after, &signed.keyid));
-        if !assessment.awaited.has(&signed.keyid, &standing?) {
-            return Err(not_awaited(&assessment, &signed.keyid).into());
-        }
-        let charged = kept.charged.clone().or_else(|| index::charge(after.event(), &worth.signers));
-        let expires = match (&kept.charged, &charged) {
-            (None, Some(_)) => self.0.limits.expiry(kept.proposed, after.event().until, true),
-            _ => kept.expires,
-        };
-        Ok(Kept { proposed: kept.proposed, expires, charged, submission })
     }
 
     /// Returns what there is under an event's hash: a proposal, or the entry that it became.
@@ -447,140 +288,6 @@ impl Proposals {
         })
     }
 
-    /// Forgets what has expired, and records what became complete without a signature: after a restart, or when rules
-    /// and keys changed. To be called from time to time.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn upkeep(&self) -> Result<(), ProposalError> {
-        if self.0.ledger.state() != LedgerState::Serving {
-            return Ok(());
-        }
-        let now = self.0.ledger.next_position().time;
-        let due = self.locked(|index| {
-            let expired: Vec<EventHash> = index.expired(now);
-            if !expired.is_empty() {
-                let changes: Vec<_> = expired.iter().map(|event| (*event, None)).collect();
-                self.0.ledger.write_proposals(&changes)?;
-                expired.iter().for_each(|event| index.remove(event));
-            }
-            let changed = self.0.ledger.store().authority_seqs(index.looked_at, 1)?;
-            let retry = std::mem::take(&mut index.retry);
-            if changed.is_empty() {
-                return Ok(retry.into_iter().collect());
-            }
-            index.looked_at = Seq(self.0.ledger.head().size.0);
-            Ok(index.events())
-        })?;
-        due.chunks(CHUNK).try_for_each(|events| self.advance(events))
-    }
-
-    /// Submits those of the proposals that are complete, and removes those that are recorded.
-    fn advance(&self, events: &[EventHash]) -> Result<(), ProposalError> {
-        let mut under_way: Vec<(EventHash, Receiver<Result<Recorded, SubmitError>>)> = Vec::new();
-        let mut done: Vec<(EventHash, Result<(), SubmitError>)> = Vec::new();
-        self.locked(|index| {
-            for event in events {
-                let Ok(Some((_, prepared))) = self.read(index, event) else { continue };
-                let assessment = self.assess(index, &prepared)?;
-                match assessment.standing {
-                    Standing::Recorded(_) => done.push((*event, Ok(()))),
-                    Standing::Complete => {
-                        let counting = prepared.signed_by_only(&assessment.counting().collect());
-                        match self.submit(counting) {
-                            Ok(receiver) => {
-                                index.submitting(event);
-                                under_way.push((*event, receiver));
-                            }
-                            Err(_) => drop(index.retry.insert(*event)),
-                        }
-                    }
-                    Standing::Open | Standing::Blocked(_) => {}
-                }
-            }
-            Ok(())
-        })?;
-        let ended = || SubmitError::Stopped { reason: "the committer ended".to_owned() };
-        let submitted: BTreeSet<EventHash> = under_way.iter().map(|(event, _)| *event).collect();
-        for (event, receiver) in under_way {
-            let outcome = receiver.recv().unwrap_or_else(|_| Err(ended()));
-            done.push((event, outcome.map(|_| ())));
-        }
-        self.locked(|index| self.settle(index, &submitted, done))
-    }
-
-    fn submit(&self, prepared: Prepared) -> Result<Receiver<Result<Recorded, SubmitError>>, SubmitError> {
-        let (send, receive) = sync_channel(1);
-        self.0.ledger.enqueue(prepared, false, move |outcome| {
-            // The receiver waits until it is told.
-            let _ = send.send(outcome);
-        })?;
-        Ok(receive)
-    }
-
-    /// Notes what became of submitted proposals.
-    fn settle(
-        &self,
-        index: &mut Index,
-        submitted: &BTreeSet<EventHash>,
-        done: Vec<(EventHash, Result<(), SubmitError>)>,
-    ) -> Result<(), ProposalError> {
-        submitted.iter().for_each(|event| index.submitted(event));
-        let (mut removed, mut stopped) = (Vec::new(), None);
-        for (event, outcome) in done {
-            match outcome {
-                // Another thread may have removed it already.
-                Ok(()) if index.item(&event).is_some() => removed.push((event, None)),
-                Ok(()) => {}
-                Err(SubmitError::Refused(refusal)) => index.refused(&event, self.0.ledger.head().size, refusal),
-                Err(SubmitError::Busy { .. }) => drop(index.retry.insert(event)),
-                Err(SubmitError::Stopped { reason }) => stopped = Some(reason),
-            }
-        }
-        if !removed.is_empty() {
-            self.0.ledger.write_proposals(&removed)?;
-            removed.iter().for_each(|(event, _)| index.remove(event));
-        }
-        stopped.map_or(Ok(()), |reason| Err(ProposalError::Stopped { reason }))
-    }
-
-    /// Checks that there is room, makes the records durable, and then shows them.
-    fn keep(&self, index: &mut Index, changed: BTreeMap<EventHash, Kept>) -> Result<(), ProposalError> {
-        if changed.is_empty() {
-            return Ok(());
-        }
-        let mut items = Vec::with_capacity(changed.len());
-        let mut changes = Vec::with_capacity(changed.len());
-        for (event, kept) in &changed {
-            let record = kept.to_record();
-            items.push((*event, Item::of(kept, record.len())));
-            changes.push((*event, Some(record)));
-        }
-        let now = self.0.ledger.next_position().time;
-        index.check_room(&items, &self.0.limits, now)?;
-        self.0.ledger.write_proposals(&changes)?;
-        items.into_iter().for_each(|(event, item)| index.put(event, item));
-        Ok(())
-    }
-
-    /// Checks that one more change has room beside those already made.
-    fn room(
-        &self,
-        index: &Index,
-        changed: &BTreeMap<EventHash, Kept>,
-        event: &EventHash,
-        kept: &Kept,
-    ) -> Result<(), Refusal> {
-        let item = |event: &EventHash, kept: &Kept| (*event, Item::of(kept, kept.to_record().len()));
-        // Only one that changes its account can be refused: signatures alone hardly grow a record.
-        if index.item(event).is_some_and(|known| known.charged == kept.charged) {
-            return Ok(());
-        }
-        let mut items: Vec<_> = changed.iter().filter(|(other, _)| *other != event).map(|(e, k)| item(e, k)).collect();
-        items.push(item(event, kept));
-        index.check_room(&items, &self.0.limits, self.0.ledger.next_position().time)
-    }
-
     fn check_serving(&self) -> Result<(), ProposalError> {
         match self.0.ledger.state() {
             // A closed ledger says so of each proposal by itself.
@@ -655,14 +362,4 @@ fn matches(filter: &Filter, prepared: &Prepared, assessment: &Assessment) -> boo
         && filter.author.as_ref().is_none_or(|author| event.author == *author)
         && filter.case.as_ref().is_none_or(|case| event.case.as_ref() == Some(case))
         && filter.kind.as_ref().is_none_or(|kind| event.kind == *kind)
-}
-
-fn not_awaited(assessment: &Assessment, keyid: &KeyId) -> Refusal {
-    let expected = match assessment.awaited.missing.join("; ") {
-        missing if missing.is_empty() => "no further signature: it is complete".to_owned(),
-        missing => missing,
-    };
-    Refusal::new(RefusalCode::NotAwaited, expected, format!("one by {keyid}"))
-        .at("/signatures")
-        .hint("to have others sign beside those whom the rule asks for, draft it anew with `signers`")
 }

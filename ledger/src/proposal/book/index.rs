@@ -121,6 +121,8 @@ pub(super) struct Index {
     pub(super) retry: BTreeSet<EventHash>,
     /// Authority entries before this one have been looked at.
     pub(super) looked_at: Seq,
+    /// Events of proposals have been looked for among the entries of this head.
+    pub(super) looked_for: TreeSize,
 }
 
 impl Index {
