@@ -55,7 +55,7 @@ fn a_file_that_an_event_names_comes_and_goes() {
     assert_eq!((&answer.json()["here"], &answer.json()["named"][0]["seq"]), (&json!(true), &json!(5)));
     assert_eq!(put(&served, &hash(FILE), FILE).status, 200, "once more changes nothing");
     let place = served.evidence.path().join(&hash(FILE)[..2]).join(&hash(FILE)[2..]);
-    assert_eq!(files(served.evidence.path()), [place.clone()]);
+    assert_eq!(files(served.evidence.path()), std::slice::from_ref(&place));
     assert_eq!(fs::read(place).unwrap(), FILE);
 
     let whole = served.get(&path);
