@@ -13,10 +13,20 @@ use crate::id::{CaseId, Seq, StreamId, Subject};
 use crate::time::Date;
 
 mod authorizations;
+mod checks;
+mod closing;
 mod code;
 mod consignment;
+mod desk;
+mod disposals;
+pub mod incidents;
+mod items;
+mod keys;
+mod losses;
 mod out;
+mod retransfers;
 mod sites;
+mod statements;
 mod terms;
 mod transfers;
 mod units;
@@ -102,8 +112,9 @@ impl Assessment {
     /// Brings it into its one order, without repetitions.
     fn settle(&mut self) {
         self.findings.sort_by(|a, b| {
-            let key = |f: &Finding| (std::cmp::Reverse(f.severity), f.code, f.since, f.case.clone(), f.subject.clone());
-            key(a).cmp(&key(b)).then_with(|| a.items.cmp(&b.items)).then_with(|| a.entries.cmp(&b.entries))
+            let first = (b.severity, a.code, a.since).cmp(&(a.severity, b.code, b.since));
+            let then = || (&a.case, &a.subject, &a.items, &a.entries).cmp(&(&b.case, &b.subject, &b.items, &b.entries));
+            first.then_with(then)
         });
         self.findings.dedup();
         self.unknowns.sort_unstable();
@@ -121,7 +132,20 @@ pub fn assess(book: &Book) -> Assessment {
     authorizations::assess(&mut out);
     sites::assess(&mut out);
     units::assess(&mut out);
-    out.finish()
+    let mut done = out.finish();
+    let desk = desk::Desk::new(book);
+    items::assess(&desk, &mut done);
+    checks::assess(&desk, &mut done);
+    losses::assess(&desk, &mut done);
+    retransfers::assess(&desk, &mut done);
+    disposals::assess(&desk, &mut done);
+    incidents::assess(&desk, &mut done);
+    statements::assess(&desk, &mut done);
+    keys::assess(&desk, &mut done);
+    // what a case was closed with is what all other rules found
+    closing::assess(&desk, &mut done);
+    done.settle();
+    done
 }
 
 /// Tells whether a finding is of a case: it says so, or it is of an incident or statement outside any case that names

@@ -34,6 +34,8 @@ pub struct ItemTable {
     stock: Vec<Mention>,
     concealed: Vec<(Seq, String)>,
     links: Vec<(Link, Option<ItemPlace>, Option<ItemPlace>)>,
+    /// Second descriptions of items: where the one that stands for both is.
+    same: HashMap<ItemPlace, ItemPlace>,
 }
 
 impl ItemTable {
@@ -120,9 +122,28 @@ impl ItemTable {
             {
                 aliases.insert((case.clone(), serial.clone()), first);
             }
+            if let (Some(first), Some(second), false) = (first, second, link.remarked) {
+                let (first, second) = (self.standing_for(first), self.standing_for(second));
+                if first != second {
+                    self.same.insert(second, first);
+                }
+            }
             self.links.push((link, first, second));
         }
         aliases
+    }
+
+    /// Returns the description that stands for this one.
+    fn standing_for(&self, place: ItemPlace) -> ItemPlace {
+        let mut at = place;
+        // no link closes a circle; the bound keeps that from mattering
+        for _ in 0..=self.same.len() {
+            match self.same.get(&at) {
+                Some(first) => at = *first,
+                None => break,
+            }
+        }
+        at
     }
 
     fn find_target(
@@ -241,6 +262,23 @@ impl ItemTable {
         &self.items
     }
 
+    /// Returns every item once: of two descriptions of one item (`items.identified`) the one that stands for both.
+    pub fn distinct(&self) -> impl Iterator<Item = &Item> {
+        let all = self.items.iter().enumerate();
+        all.filter(|(place, _)| self.same.is_empty() || !self.same.contains_key(place)).map(|(_, item)| item)
+    }
+
+    /// Returns the items of a case, each once.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn of_case<'a>(&'a self, case: &'a CaseId) -> impl Iterator<Item = &'a Item> {
+        let first = (case.clone(), Subject::new("a", "0").expect("`a/0` is a subject"));
+        let of_case = self.by_stream.range(first..).take_while(move |((of, _), _)| of == case);
+        let places = of_case.flat_map(|(_, places)| places).filter(|place| !self.same.contains_key(place));
+        places.map(|place| &self.items[*place])
+    }
+
     /// Returns an item by its key.
     #[must_use]
     pub fn find(&self, key: &ItemKey) -> Option<&Item> {
@@ -294,10 +332,8 @@ impl ItemTable {
     /// Tells whether two items were said to be one (`items.identified`).
     #[must_use]
     pub fn identified(&self, a: &ItemKey, b: &ItemKey) -> bool {
-        let at = |key| self.places.get(key).copied();
-        let (Some(a), Some(b)) = (at(a), at(b)) else { return false };
-        let pair = |x: Option<ItemPlace>, y: Option<ItemPlace>| x == Some(a) && y == Some(b);
-        self.links.iter().any(|(_, first, second)| pair(*first, *second) || pair(*second, *first))
+        let at = |key| self.places.get(key).map(|place| self.standing_for(*place));
+        matches!((at(a), at(b)), (Some(a), Some(b)) if a == b)
     }
 }
 

@@ -192,6 +192,12 @@ impl Quantity {
         (ten_thousandths < 10_000_000_000_000_000_000).then_some(Self { ten_thousandths, places })
     }
 
+    /// Tells whether it is none at all.
+    #[must_use]
+    pub const fn is_zero(&self) -> bool {
+        self.ten_thousandths == 0
+    }
+
     /// Returns the amount in ten-thousandths: below 10^19.
     #[must_use]
     pub const fn ten_thousandths(self) -> u64 {

@@ -73,6 +73,9 @@ pub struct Description {
     /// Which model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Of which lot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lot: Option<String>,
     /// How many: 1 for an item with a serial; `None` where the line shows no quantity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Quantity>,
@@ -214,10 +217,13 @@ pub enum Act {
 pub struct Mention {
     /// The entry.
     pub seq: Seq,
-    /// By when it was so.
+    /// What the statement is about: a check, a receipt, a loss.
+    pub subject: Subject,
+    /// Since when it may have been so; `None` where the statement does not say when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Date>,
+    /// By when it was so; when it was recorded, where the statement does not say.
     pub at: Date,
-    /// Whether the statement says when; else `at` is when it was recorded.
-    pub dated: bool,
     /// When it was recorded.
     pub recorded: Date,
     /// Who says so.
@@ -350,7 +356,13 @@ impl State {
         matches!(self, Self::Expended | Self::Destroyed | Self::Demilitarized | Self::Returned | Self::CombatDestroyed)
     }
 
-    /// Tells whether the item is where nobody accounts for it.
+    /// Tells whether the item is where nobody has accounted for it: on its way, not arrived, or gone.
+    #[must_use]
+    pub const fn is_unaccounted(self) -> bool {
+        matches!(self, Self::InTransit | Self::NotReceived | Self::Lost | Self::Stolen | Self::Captured)
+    }
+
+    /// Tells whether the item is where nobody can see it: lost, stolen or captured.
     #[must_use]
     pub const fn is_gone(self) -> bool {
         matches!(self, Self::Lost | Self::Stolen | Self::Captured)

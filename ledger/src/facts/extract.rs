@@ -83,8 +83,9 @@ impl Reader<'_> {
         let statement = self.statement;
         Mention {
             seq: statement.seq,
+            subject: statement.stream.subject.clone(),
+            from: statement.happened().map(|(first, _)| first),
             at: statement.by(),
-            dated: statement.happened().is_some(),
             recorded: statement.recorded(),
             by: statement.author.clone(),
             target,
@@ -108,6 +109,13 @@ impl Reader<'_> {
             "items.moved" => at("/to/site"),
             _ => at("/site").or_else(|| at("/place/site")),
         }
+    }
+
+    /// Tells whether the serials of a line or item, or some of them, are not disclosed. Where an object conceals
+    /// something and has serials, it is something else.
+    fn conceals_serials(&self, object: &Value, pointer: &str) -> bool {
+        let some = self.statement.conceals(&format!("{pointer}/serials"));
+        some || (object.get("serials").is_none() && self.statement.conceals(pointer))
     }
 
     fn whole_stream(&mut self, act: &Act) {
@@ -148,16 +156,17 @@ impl Reader<'_> {
             part_number: owned(line, "part_number"),
             maker: owned(line, "maker"),
             model: owned(line, "model"),
+            lot: owned(line, "lot"),
             quantity: quantity(line, "quantity"),
             unit: owned(line, "unit"),
             authorization: self.line_ref(line, "authorization"),
             original_date: parse(line, "original_date"),
             site: self.site(),
         };
-        if statement.conceals(pointer) || statement.conceals_below(&format!("{pointer}/serials")) {
+        let serials = array(line, "serials");
+        if self.conceals_serials(line, pointer) {
             self.out.concealed.push(pointer.to_owned());
         }
-        let serials = array(line, "serials");
         for serial in serials.iter().filter_map(Value::as_str) {
             let key = ItemKey { serial: Some(normalise_serial(serial)), ..all.key.clone() };
             let one = Quantity::whole(1);
@@ -252,6 +261,7 @@ impl Reader<'_> {
             part_number: None,
             maker: None,
             model: None,
+            lot: None,
             quantity: Quantity::whole(1),
             unit: Some(EACH.to_owned()),
             authorization: None,
@@ -286,8 +296,9 @@ impl Reader<'_> {
                 mention.serial = Some(serial.to_owned());
                 self.out.mentions.push(mention);
             }
-            if self.statement.conceals_below(&format!("/body/lines/{i}")) {
-                self.out.concealed.push(format!("/body/lines/{i}"));
+            let at = format!("/body/lines/{i}");
+            if self.conceals_serials(line, &at) {
+                self.out.concealed.push(at);
             } else if serials.is_empty() {
                 let target = Target::Line(place.0, place.1, place.2);
                 self.out.mentions.push(self.mention(target, Amount::All, Act::TitleTransferred));
@@ -377,17 +388,20 @@ impl Reader<'_> {
             mention.serial = Some(serial.to_owned());
             self.out.mentions.push(mention);
         }
-        if !serials.is_empty() {
-            if statement.conceals_below(&format!("{pointer}/serials")) {
-                self.out.concealed.push(pointer.to_owned());
-            }
-            return;
-        }
         let amount = quantity(item, "quantity").map(|q| Amount::Some(q, owned(item, "unit")));
-        if amount.is_none() {
+        let lot = owned(item, "lot");
+        // an item without serials says how many; which, a lot that is not disclosed may say
+        let unnamed = place.is_none() && number.is_none() && lot.is_none();
+        let concealed = match amount {
+            Some(_) => unnamed && statement.conceals(pointer),
+            None => self.conceals_serials(item, pointer),
+        };
+        if concealed {
             self.out.concealed.push(pointer.to_owned());
         }
-        let lot = owned(item, "lot");
+        if !serials.is_empty() || (amount.is_none() && !concealed) {
+            return;
+        }
         let target = match (&place, number.clone().or(lot)) {
             (Some((case, subject, line)), _) => Target::Line(case.clone(), subject.clone(), line.clone()),
             (None, Some(number)) => Target::Stock(case, number),

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::act::{Act, Amount, Description, Mention, State};
+use super::act::{Act, Amount, Description, Mention, Origin, State};
 use crate::event::codes::{EvidenceGrade, ItemState};
 use crate::event::scalars::Quantity;
-use crate::id::{Author, Seq};
+use crate::id::{Author, Seq, Subject};
 use crate::time::Date;
 
 /// The latest evidence of an item.
@@ -24,8 +24,11 @@ pub struct Seen {
 pub struct Tally {
     /// Received.
     pub received: Quantity,
-    /// Last found by a check or report, all parts of that subject together.
+    /// Last found by a check or report: all parts of that subject, and all of that date, together.
     pub inventoried: Quantity,
+    /// Looked for by it, and not found.
+    #[serde(default, skip_serializing_if = "Quantity::is_zero")]
+    pub not_found: Quantity,
     /// Expended, destroyed, made unusable, lost for good or given back.
     pub disposed: Quantity,
     /// Lost, stolen or captured, and not recovered.
@@ -45,6 +48,9 @@ pub struct Item {
     pub state_by: Seq,
     /// Since when.
     pub since: Date,
+    /// Since when the recipient, or a holder under it, has had it without a break, and the entry that says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<(Date, Seq)>,
     /// Who has it, as far as is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Author>,
@@ -60,13 +66,13 @@ pub struct Item {
     /// The latest evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Seen>,
-    /// The latest evidence by an inspector, `scanned` or better or as told.
+    /// The latest evidence by an inspector, `documented` or better.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inspected: Option<Seen>,
     /// A check or report that looked for it and did not find it, since it was last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missed: Option<Seq>,
-    /// Statements that it is there, each with the terminal statement before it that they contradict.
+    /// Statements that it is there, each after the terminal statement that it contradicts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contradicted: Vec<(Seq, Seq)>,
     /// Of a line without serials: how many are where.
@@ -82,9 +88,9 @@ pub fn fold(description: Description, mentions: Vec<Mention>) -> Item {
     let mut acts = mentions;
     acts.sort_by_key(|mention| (mention.at, mention.seq));
     let (state, holder) = match description.origin {
-        super::act::Origin::Dispatched => (State::InTransit, None),
-        super::act::Origin::Unexpected => (State::ReceivedDiscrepant, Some(description.by.clone())),
-        super::act::Origin::Declared => {
+        Origin::Dispatched => (State::InTransit, None),
+        Origin::Unexpected => (State::ReceivedDiscrepant, Some(description.by.clone())),
+        Origin::Declared => {
             (State::InCustody, Some(description.holder.clone().map_or_else(|| description.by.clone(), Author::Party)))
         }
     };
@@ -93,6 +99,7 @@ pub fn fold(description: Description, mentions: Vec<Mention>) -> Item {
         state,
         state_by: description.seq,
         since: description.at,
+        held: state.is_held().then_some((description.at, description.seq)),
         holder,
         site: description.site.clone(),
         title: None,
@@ -105,8 +112,9 @@ pub fn fold(description: Description, mentions: Vec<Mention>) -> Item {
         description,
         acts: Vec::new(),
     };
+    let mut inventory = None;
     for mention in &acts {
-        item.take(mention);
+        item.take(mention, &mut inventory);
     }
     item.settle();
     item.acts = acts;
@@ -118,22 +126,41 @@ impl Item {
         // part of a line without serials does not move the whole; `settle` says what the rest comes to
         if self.tally.is_none() || matches!(mention.amount, Amount::All) {
             (self.state, self.state_by, self.since) = (state, mention.seq, mention.at);
+            self.hold(mention);
+        }
+    }
+
+    /// Notes since when it is held, or that it is not.
+    fn hold(&mut self, mention: &Mention) {
+        if !self.state.is_held() {
+            self.held = None;
+        } else if self.held.is_none() {
+            self.held = Some((mention.at, mention.seq));
+        }
+    }
+
+    /// Notes that a statement contradicts the end of its life. Where it may have been so before that end, it does not.
+    fn contradict(&mut self, mention: &Mention) {
+        if mention.from.is_some_and(|from| from > self.since) {
+            self.contradicted.push((self.state_by, mention.seq));
         }
     }
 
     /// Notes that somebody says that the item is there.
     fn present(&mut self, mention: &Mention, grade: EvidenceGrade, inspected: bool) {
+        if grade == EvidenceGrade::NotSeen {
+            return;
+        }
         if self.state.is_terminal() && self.tally.is_none() {
-            self.contradicted.push((self.state_by, mention.seq));
+            self.contradict(mention);
         } else if !matches!(self.state, State::DamagedBeyondRepair) {
             self.set(mention, State::InCustody);
         }
-        let seen = Seen { seq: mention.seq, at: mention.at, grade };
-        if inspected && grade != EvidenceGrade::NotSeen {
-            self.inspected = Some(seen.clone());
+        self.see(mention, grade, inspected);
+        // of several alike, one statement finds some and misses others
+        if self.missed != Some(mention.seq) {
+            self.missed = None;
         }
-        self.seen = Some(seen);
-        self.missed = None;
         self.at(mention);
         self.condition.clone_from(&mention.condition);
     }
@@ -169,14 +196,22 @@ impl Item {
         if !self.state.is_terminal() {
             self.set(mention, becomes);
         }
-        self.seen = Some(Seen { seq: mention.seq, at: mention.at, grade });
-        if inspected && grade != EvidenceGrade::NotSeen {
-            self.inspected.clone_from(&self.seen);
-        }
+        self.see(mention, grade, inspected);
         self.missed = None;
     }
 
-    fn amount(&self, mention: &Mention) -> Quantity {
+    /// Notes evidence. What an inspector was only told is no inspection.
+    fn see(&mut self, mention: &Mention, grade: EvidenceGrade, inspected: bool) {
+        let seen = Seen { seq: mention.seq, at: mention.at, grade };
+        if inspected && grade <= EvidenceGrade::Documented {
+            self.inspected = Some(seen.clone());
+        }
+        self.seen = Some(seen);
+    }
+
+    /// Returns how many of it a statement is about, in its unit: 0 where it counts in another, or conceals it.
+    #[must_use]
+    pub fn amount_of(&self, mention: &Mention) -> Quantity {
         match &mention.amount {
             Amount::One => Quantity::whole(1).unwrap_or(Quantity::ZERO),
             Amount::Some(quantity, unit) => {
@@ -189,23 +224,23 @@ impl Item {
     }
 
     fn count(&mut self, mention: &Mention, tally: impl FnOnce(&mut Tally) -> &mut Quantity) {
-        let amount = self.amount(mention);
+        let amount = self.amount_of(mention);
         if let Some(place) = self.tally.as_mut().map(tally) {
             *place = place.checked_add(amount).unwrap_or(*place);
         }
     }
 
     fn uncount(&mut self, mention: &Mention, tally: impl FnOnce(&mut Tally) -> &mut Quantity) {
-        let amount = self.amount(mention);
+        let amount = self.amount_of(mention);
         if let Some(place) = self.tally.as_mut().map(tally) {
             *place = place.checked_sub(amount).unwrap_or(Quantity::ZERO);
         }
     }
 
-    fn take(&mut self, mention: &Mention) {
+    fn take(&mut self, mention: &Mention, inventory: &mut Option<(Subject, Date)>) {
         match &mention.act {
             Act::Received { sound } => {
-                if matches!(self.state, State::InTransit | State::NotReceived) {
+                if matches!(self.state, State::InTransit | State::NotReceived | State::InRepair) {
                     let state = if *sound { State::Received } else { State::ReceivedDiscrepant };
                     self.set(mention, state);
                 }
@@ -213,6 +248,9 @@ impl Item {
                 self.at(mention);
                 self.condition.clone_from(&mention.condition);
                 self.count(mention, |tally| &mut tally.received);
+                if self.tally.is_some() && self.held.is_none() {
+                    self.held = Some((mention.at, mention.seq));
+                }
             }
             Act::Absent => {
                 if matches!(self.state, State::InTransit) {
@@ -227,21 +265,19 @@ impl Item {
             Act::HandedOver { to } => self.holder = Some(Author::Party(to.clone())),
             Act::TitleTransferred => self.title = Some(mention.seq),
             Act::Checked { grade, state, .. } => {
-                if *state == ItemState::InCustody {
-                    self.inventory(mention);
+                if *grade != EvidenceGrade::NotSeen || *state == ItemState::NotFound {
+                    self.inventory(mention, *state, inventory);
                 }
                 self.found(mention, *state, *grade, true);
             }
             Act::Reported { state } => {
-                if *state == ItemState::InCustody {
-                    self.inventory(mention);
-                }
+                self.inventory(mention, *state, inventory);
                 self.found(mention, *state, EvidenceGrade::SelfDeclared, false);
             }
             Act::Moved => {
                 self.site.clone_from(&mention.site);
                 if self.state.is_terminal() && self.tally.is_none() {
-                    self.contradicted.push((self.state_by, mention.seq));
+                    self.contradict(mention);
                 }
             }
             Act::Lost { how } => {
@@ -254,12 +290,14 @@ impl Item {
                 self.set(mention, State::Recovered);
                 self.at(mention);
                 self.missed = None;
+                self.contradicted.clear();
                 self.seen = Some(Seen { seq: mention.seq, at: mention.at, grade: *grade });
             }
             Act::Retransferred { new_holder } => {
                 self.count(mention, |tally| &mut tally.retransferred);
+                self.missed = None;
                 if self.state.is_terminal() && self.tally.is_none() {
-                    self.contradicted.push((self.state_by, mention.seq));
+                    self.contradict(mention);
                 } else {
                     self.set(mention, State::InCustody);
                 }
@@ -278,19 +316,48 @@ impl Item {
             Act::Demilitarized => self.dispose(mention, State::Demilitarized),
             Act::Destroyed => self.dispose(mention, State::Destroyed),
             Act::Returned { last: true } => self.dispose(mention, State::Returned),
-            Act::Returned { last: false } => self.set(mention, State::InRepair),
+            Act::Returned { last: false } => {
+                self.missed = None;
+                if self.state.is_terminal() && self.tally.is_none() {
+                    self.contradict(mention);
+                } else {
+                    self.set(mention, State::InRepair);
+                }
+            }
             Act::RetransferRequested { .. } | Act::Identified | Act::Diverted => {}
         }
     }
 
-    /// Adds to the latest inventory: statements of one date count together, a later one anew.
-    fn inventory(&mut self, mention: &Mention) {
-        let amount = self.amount(mention);
-        let continued = self.seen.as_ref().is_some_and(|seen| seen.at == mention.at);
-        if let Some(tally) = &mut self.tally {
-            let base = if continued { tally.inventoried } else { Quantity::ZERO };
-            tally.inventoried = base.checked_add(amount).unwrap_or(base);
+    /// Returns how many of it the recipient, or a holder under it, must account for: 1 or 0 of an item with a serial.
+    #[must_use]
+    pub fn remaining(&self) -> Quantity {
+        let Some(tally) = &self.tally else {
+            return if self.state.is_held() { Quantity::whole(1).unwrap_or(Quantity::ZERO) } else { Quantity::ZERO };
+        };
+        let had = match self.description.origin {
+            Origin::Dispatched => tally.received,
+            Origin::Unexpected | Origin::Declared => self.description.quantity.unwrap_or(Quantity::ZERO),
+        };
+        let left = had.checked_sub(tally.disposed).and_then(|left| left.checked_sub(tally.gone));
+        let held = self.state.is_held() || self.held.is_some();
+        left.filter(|_| held).unwrap_or(Quantity::ZERO)
+    }
+
+    /// Adds to the latest inventory: the parts of one check or report, and statements of one date, count together.
+    fn inventory(&mut self, mention: &Mention, state: ItemState, latest: &mut Option<(Subject, Date)>) {
+        let amount = self.amount_of(mention);
+        let Some(tally) = &mut self.tally else { return };
+        let continued = latest.as_ref().is_some_and(|(of, at)| *of == mention.subject || *at == mention.at);
+        if !continued {
+            (tally.inventoried, tally.not_found) = (Quantity::ZERO, Quantity::ZERO);
         }
+        *latest = Some((mention.subject.clone(), mention.at));
+        let place = match state {
+            ItemState::InCustody => &mut tally.inventoried,
+            ItemState::NotFound => &mut tally.not_found,
+            _ => return,
+        };
+        *place = place.checked_add(amount).unwrap_or(*place);
     }
 
     fn lost(&mut self, mention: &Mention, how: ItemState) {
@@ -309,9 +376,12 @@ impl Item {
 
     fn dispose(&mut self, mention: &Mention, state: State) {
         self.count(mention, |tally| &mut tally.disposed);
-        // a second disposal of another sort is a contradiction too; the first stands
-        if self.tally.is_none() && self.state.is_terminal() && self.state != state {
-            self.contradicted.push((self.state_by, mention.seq));
+        // a second disposal of another sort is a contradiction too, unless what was made unusable is then destroyed
+        let scrap = (self.state, state) == (State::Demilitarized, State::Destroyed);
+        if self.tally.is_none() && self.state.is_terminal() && !scrap {
+            if self.state != state {
+                self.contradict(mention);
+            }
         } else if self.tally.is_none() || matches!(mention.amount, Amount::All) {
             self.set(mention, state);
         }
@@ -324,6 +394,9 @@ impl Item {
         let all = self.description.quantity.unwrap_or(Quantity::ZERO);
         if tally.received > Quantity::ZERO && matches!(self.state, State::InTransit | State::NotReceived) {
             self.state = if tally.received < all { State::ReceivedDiscrepant } else { State::Received };
+            if let Some((at, seq)) = self.held {
+                (self.state_by, self.since) = (seq, at);
+            }
         }
         if tally.inventoried > Quantity::ZERO && matches!(self.state, State::Received | State::ReceivedDiscrepant) {
             self.state = State::InCustody;

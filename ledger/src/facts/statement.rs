@@ -116,11 +116,12 @@ impl Statement {
         below.into_iter().any(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Tells whether it says from which record it was taken: by an outside number or a file. Such a statement may be
-    /// made long after what it states, and its date is when that was so.
+    /// Tells whether it says from which record it was taken: by an outside number, or a `source`. Such a statement may be
+    /// made long after what it states, and its date is when that was so. A file of evidence is no such record: any
+    /// statement may have one.
     #[must_use]
     pub fn names_source(&self) -> bool {
-        !self.evidence.is_empty() || !self.array("references").is_empty() || self.text("source").is_some()
+        !self.array("references").is_empty() || self.text("source").is_some()
     }
 
     /// Returns the date on which it was made: when it was recorded; for a record that was imported, when that was made.

@@ -1,0 +1,258 @@
+//! Findings about single items: twice described, seen after their end, in two places, not found, never inspected,
+//! matching nothing.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::desk::{Desk, count, finding};
+use super::{Assessment, Code, Obligation};
+use crate::book::Unmatched;
+use crate::event::codes::{EvidenceGrade, ItemState};
+use crate::facts::{Act, Item, Mention, State, Target};
+use crate::id::{CaseId, Seq};
+use crate::time::Date;
+
+/// Applies the rules.
+pub(super) fn assess(desk: &Desk<'_>, out: &mut Assessment) {
+    duplicates(desk, out);
+    for item in desk.book.items().distinct() {
+        seen_after_end(desk, item, out);
+        two_places(desk, item, out);
+        not_seen(desk, item, out);
+        never_inspected(desk, item, out);
+    }
+    unmatched(desk, out);
+}
+
+/// Returns what an item is called in a sentence.
+fn called(item: &Item) -> String {
+    let key = &item.description.key;
+    match &item.description.serial {
+        Some(serial) => format!("serial {serial}"),
+        None => format!("{} line {}", key.subject, key.line),
+    }
+}
+
+/// Tells whether two descriptions with one serial are of one make: by stock number where both have one, else by maker
+/// and model.
+fn same_make(a: &Item, b: &Item) -> bool {
+    let (a, b) = (&a.description, &b.description);
+    if let (Some(one), Some(other)) = (&a.stock_number, &b.stock_number) {
+        return one == other;
+    }
+    let same = |one: &Option<String>, other: &Option<String>| match (one, other) {
+        (Some(one), Some(other)) => one.trim().eq_ignore_ascii_case(other.trim()),
+        _ => false,
+    };
+    same(&a.maker, &b.maker) && same(&a.model, &b.model)
+}
+
+fn duplicates(desk: &Desk<'_>, out: &mut Assessment) {
+    let mut by_serial: HashMap<&str, Vec<&Item>> = HashMap::new();
+    for item in desk.book.items().distinct().filter(|item| !item.state.is_terminal()) {
+        if let Some(serial) = &item.description.key.serial {
+            by_serial.entry(serial).or_default().push(item);
+        }
+    }
+    by_serial.retain(|_, items| items.len() > 1);
+    for items in by_serial.values() {
+        // a serial such as `1` stands on many makes: compare each with the first of its make only
+        let mut makes: Vec<Vec<&Item>> = Vec::new();
+        for item in items {
+            match makes.iter_mut().find(|make| same_make(make[0], item)) {
+                Some(make) => make.push(item),
+                None => makes.push(vec![item]),
+            }
+        }
+        for make in makes.iter().filter(|make| make.len() > 1) {
+            duplicate(desk, make, out);
+        }
+    }
+}
+
+fn duplicate(desk: &Desk<'_>, items: &[&Item], out: &mut Assessment) {
+    let Some(latest) = items.iter().max_by_key(|item| item.description.seq) else { return };
+    let places: Vec<String> = items.iter().map(|item| place(item)).collect();
+    let key = &latest.description.key;
+    let entries = items.iter().map(|item| item.description.seq);
+    let detail = format!("{} is described {} times: {}", called(latest), items.len(), places.join("; "));
+    let mut found =
+        finding(Code::DuplicateSerial, Some(&key.case), &key.subject, latest.description.recorded, entries, detail);
+    found.items = items.iter().map(|item| item.description.key.clone()).collect();
+    found.items.sort_unstable();
+    let veil = items.iter().flat_map(|item| desk.veil(item)).collect();
+    desk.raise(out, found, veil, true);
+}
+
+fn place(item: &Item) -> String {
+    let key = &item.description.key;
+    format!("{} line {} of case {} ({})", key.subject, key.line, key.case, item.state)
+}
+
+fn seen_after_end(desk: &Desk<'_>, item: &Item, out: &mut Assessment) {
+    let Some((_, first)) = item.contradicted.first() else { return };
+    let key = &item.description.key;
+    let at = item.acts.iter().find(|act| act.seq == *first).map_or(item.since, |act| act.at);
+    let entries = item.contradicted.iter().flat_map(|(end, seen)| [*end, *seen]);
+    let ends = item.contradicted.first().map_or(item.state_by, |(end, _)| *end);
+    let detail =
+        format!("{} was stated to be {} by entry {ends} and to be there by entry {first}", called(item), item.state);
+    let mut found = finding(Code::SeenAfterTerminal, Some(&key.case), &key.subject, at, entries, detail);
+    found.items = vec![key.clone()];
+    desk.raise(out, found, desk.veil(item), true);
+}
+
+/// Returns when and where a statement found an item, if it is good enough to place it.
+fn sighting(mention: &Mention) -> Option<(Date, &str)> {
+    let Act::Checked { grade, state: ItemState::InCustody, .. } = &mention.act else { return None };
+    let on_one_day = mention.from == Some(mention.at);
+    let site = mention.site.as_deref()?;
+    (*grade <= EvidenceGrade::Photographed && on_one_day).then_some((mention.at, site))
+}
+
+fn two_places(desk: &Desk<'_>, item: &Item, out: &mut Assessment) {
+    if item.tally.is_some() {
+        return;
+    }
+    // acts are in the order of their dates
+    let sightings: Vec<(Date, &str, Seq)> =
+        item.acts.iter().filter_map(|act| sighting(act).map(|(at, site)| (at, site, act.seq))).collect();
+    for day in sightings.chunk_by(|a, b| a.0 == b.0) {
+        let Some((at, site, _)) = day.first() else { continue };
+        if day.iter().all(|(_, other, _)| other == site) {
+            continue;
+        }
+        let moved =
+            |act: &Mention| matches!(act.act, Act::Moved) && act.from.is_some_and(|from| from <= *at) && act.at >= *at;
+        if item.acts.iter().any(moved) {
+            continue;
+        }
+        let mut sites: Vec<&str> = day.iter().map(|(_, site, _)| *site).collect();
+        sites.sort_unstable();
+        sites.dedup();
+        let key = &item.description.key;
+        let detail = format!("{} was found at {} on {at}", called(item), sites.join(" and "));
+        let entries = day.iter().map(|(.., seq)| *seq);
+        let mut found = finding(Code::InTwoPlaces, Some(&key.case), &key.subject, *at, entries, detail);
+        found.items = vec![key.clone()];
+        desk.raise(out, found, desk.veil(item), true);
+    }
+}
+
+fn not_seen(desk: &Desk<'_>, item: &Item, out: &mut Assessment) {
+    let Some(missed) = item.missed else { return };
+    let Some(act) = item.acts.iter().find(|act| act.seq == missed) else { return };
+    let key = &item.description.key;
+    let detail = match &item.tally {
+        None => format!("{} was looked for and not found (entry {missed}, {})", called(item), act.subject),
+        Some(tally) => {
+            let unit = item.description.unit.as_deref().unwrap_or_default();
+            format!("{} {unit} of {} were not found (entry {missed}, {})", tally.not_found, called(item), act.subject)
+        }
+    };
+    let mut found = finding(Code::NotSeenInInventory, Some(&key.case), &key.subject, act.at, [missed], detail);
+    found.items = vec![key.clone()];
+    let before = out.findings.len();
+    desk.raise(out, found, desk.veil(item), true);
+    let due = act.at.plus_days(desk.terms(&key.case).loss_report_within);
+    if out.findings.len() > before && !desk.over(due) {
+        out.obligations.push(Obligation {
+            due,
+            code: Code::LossReportedLate,
+            case: Some(key.case.clone()),
+            subject: act.subject.clone(),
+            started: missed,
+            from: act.at,
+            what: "report the loss of what was not found, or find it".to_owned(),
+        });
+    }
+}
+
+fn never_inspected(desk: &Desk<'_>, item: &Item, out: &mut Assessment) {
+    if item.inspected.is_some() || item.remaining().is_zero() || item.state == State::InRepair {
+        return;
+    }
+    let Some((since, seq)) = item.held else { return };
+    let key = &item.description.key;
+    let detail = format!("{} has been held since {since} and no inspector has seen it", called(item));
+    let mut found = finding(Code::NeverInspected, Some(&key.case), &key.subject, since, [seq], detail);
+    found.items = vec![key.clone()];
+    desk.raise(out, found, desk.veil(item), true);
+}
+
+fn unmatched(desk: &Desk<'_>, out: &mut Assessment) {
+    let numbers = unknown_numbers(desk);
+    let mut by_entry: BTreeMap<Seq, Vec<&Unmatched>> = BTreeMap::new();
+    for one in desk.book.items().unmatched().iter().chain(&numbers) {
+        by_entry.entry(one.mention.seq).or_default().push(one);
+    }
+    let items = desk.book.items().all();
+    for (seq, all) in by_entry {
+        let Some(statement) = desk.book.by_seq(seq) else { continue };
+        let several = all.iter().filter(|one| !one.candidates.is_empty()).count();
+        let none = all.len() - several;
+        let mut said = Vec::new();
+        if none > 0 {
+            let names: Vec<&str> = all
+                .iter()
+                .filter(|one| one.candidates.is_empty())
+                .filter_map(|one| one.mention.serial.as_deref())
+                .collect();
+            said.push(format!("{} fit no description{}", count(none, "statement", "statements"), some_of(&names)));
+        }
+        if several > 0 {
+            let names: Vec<&str> = all
+                .iter()
+                .filter(|one| !one.candidates.is_empty())
+                .filter_map(|one| one.mention.serial.as_deref())
+                .collect();
+            said.push(format!("{} fit more than one{}", count(several, "statement", "statements"), some_of(&names)));
+        }
+        let stream = &statement.stream;
+        let mut found = finding(
+            Code::ItemUnmatched,
+            stream.case.as_ref(),
+            &stream.subject,
+            statement.recorded(),
+            [seq],
+            format!("items of entry {seq}: {}", said.join(", ")),
+        );
+        let candidates = all.iter().flat_map(|one| &one.candidates).take(100);
+        found.items = candidates.map(|place| items[*place].description.key.clone()).collect();
+        found.items.sort_unstable();
+        found.items.dedup();
+        let mut cases: Vec<_> = all.iter().map(|one| one.mention.target.case()).collect();
+        cases.sort_unstable();
+        cases.dedup();
+        let veil = cases.into_iter().flat_map(|case| desk.undescribed(case)).copied().collect();
+        desk.raise(out, found, veil, true);
+    }
+}
+
+/// Returns statements of a stock, part or lot number that no description in their case has.
+fn unknown_numbers(desk: &Desk<'_>) -> Vec<Unmatched> {
+    let mentions = desk.book.items().by_stock_number();
+    if mentions.is_empty() {
+        return Vec::new();
+    }
+    let mut known: HashSet<(&CaseId, &str)> = HashSet::new();
+    for item in desk.book.items().all() {
+        let of = &item.description;
+        let numbers = [&of.stock_number, &of.part_number, &of.lot].into_iter().flatten();
+        known.extend(numbers.map(|number| (&of.key.case, number.as_str())));
+    }
+    let unknown = mentions.iter().filter(|mention| match &mention.target {
+        Target::Stock(case, number) => !known.contains(&(case, number.as_str())),
+        _ => false,
+    });
+    unknown.map(|mention| Unmatched { mention: mention.clone(), candidates: Vec::new() }).collect()
+}
+
+/// Names the first few.
+fn some_of(names: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let more = if names.len() > SHOWN { ", …" } else { "" };
+    match names {
+        [] => String::new(),
+        _ => format!(" ({}{more})", names[..names.len().min(SHOWN)].join(", ")),
+    }
+}
