@@ -6,7 +6,9 @@ use countersign_ledger::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{ReceiptFile, SignatureView};
+#[cfg(feature = "server")]
+use super::ReceiptFile;
+use super::SignatureView;
 use crate::problem::Problem;
 
 /// The most signatures of one batch.
