@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr; a failure is one `error:` line, perhaps a `hint:`, and an exit
 //! status ([`crate::failure`]). Every command takes `--json`, and says the same then as one JSON object a line.
 
+pub mod annual;
 pub mod case;
 pub mod completions;
 pub mod context;
@@ -87,6 +88,8 @@ enum Command {
     Receive(Box<receive::ReceiveArgs>),
     /// Say what is overdue and what does not add up, from a server or a bundle
     Findings(Box<findings::FindingsArgs>),
+    /// What countries exported and imported in a year, for UNROCA and the Arms Trade Treaty
+    Annual(Box<annual::AnnualArgs>),
     /// Set out what a bundle comes to, as a page to read and print
     Report(Box<report::ReportArgs>),
     /// Write the whole ledger to a bundle file, for the verifier
@@ -141,6 +144,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Import(args) => import::run(*args, &context),
         Command::Receive(args) => receive::run(*args, &context),
         Command::Findings(args) => findings::run(&args, &context),
+        Command::Annual(args) => annual::run(&args, &context),
         Command::Report(args) => report::run(&args, &context),
         Command::Export(args) => export::run(args, &context),
         Command::Stream(args) => stream::run(&args, &context),

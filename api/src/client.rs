@@ -19,6 +19,7 @@ mod trust;
 use std::io::Read;
 use std::sync::Arc;
 
+use countersign_ledger::annual::Treaty;
 use countersign_ledger::checkpoint::SignedCheckpoint;
 use countersign_ledger::hash::{EventHash, LedgerId};
 use countersign_ledger::id::{CaseId, Kind, PartyId, Seq, StreamId, TreeSize};
@@ -37,7 +38,7 @@ pub use transport::{Patience, Settings};
 
 use crate::problem::Problem;
 use crate::wire::{
-    CaseList, CaseView, EntryView, FindingsPage, LedgerInfo, PartyList, PartyView, StreamItem, StreamPage,
+    AnnualView, CaseList, CaseView, EntryView, FindingsPage, LedgerInfo, PartyList, PartyView, StreamItem, StreamPage,
 };
 use receipt::{Asked, check_asked, check_inclusion, check_sent};
 use transport::Transport;
@@ -297,6 +298,15 @@ impl Client {
                 return Ok(cases);
             }
         }
+    }
+
+    /// Asks for the report of a year: of a country, or of all flows.
+    ///
+    /// # Errors
+    /// When the server gives no answer.
+    pub fn annual(&self, year: i16, treaty: Treaty, country: Option<&str>) -> Result<AnnualView, ClientError> {
+        let country = country.map(|country| format!("&country={country}")).unwrap_or_default();
+        self.0.transport.json(&format!("/v1/annual?year={year}&treaty={}{country}", treaty.as_str()))
     }
 
     /// Asks for findings: of a case, or of the cases after one, as of an instant or now.

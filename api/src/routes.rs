@@ -22,6 +22,7 @@ use crate::problem::{Code, Problem, codes};
 use crate::server::{App, observe, panicked};
 use crate::wire::JSON;
 
+mod annual;
 mod batch;
 mod batch_lines;
 mod bundle;
@@ -94,6 +95,7 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(kinds::list))
         .routes(routes!(kinds::kind))
         .routes(routes!(findings::findings))
+        .routes(routes!(annual::annual))
         .routes(routes!(bundle::bundle))
         .routes(routes!(openapi))
         .routes(routes!(health::healthz))

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use countersign_ledger::annual::{AnnualReport, CaseTotals};
 use countersign_ledger::capacity::Capacity;
 use countersign_ledger::event::Evidence;
 use countersign_ledger::findings::{Finding, Obligation, Unknown};
@@ -480,6 +481,15 @@ pub struct CaseList {
     /// The `after` of the next page, `null` at the end.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, required))]
     pub next: Option<CaseId>,
+}
+
+/// The report of a year, and what each case comes to, computed when asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AnnualView {
+    /// The report.
+    pub report: AnnualReport,
+    /// The totals of each case, from its beginning.
+    pub cases: Vec<CaseTotals>,
 }
 
 /// Findings of some cases, computed when asked (DOMAIN §5).

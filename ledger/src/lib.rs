@@ -3,6 +3,7 @@
 //! Imports between modules run one way; ARCHITECTURE.md has the order.
 
 pub mod admission;
+pub mod annual;
 pub mod append;
 pub mod authority;
 pub mod book;

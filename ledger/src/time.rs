@@ -127,6 +127,12 @@ impl Date {
         Time(days_from_epoch(self.0) * MILLIS_PER_DAY)
     }
 
+    /// Returns its year, 1900 to 9999.
+    #[must_use]
+    pub fn year(self) -> i16 {
+        self.0.year()
+    }
+
     /// Returns the date `days` later (or earlier, if negative), saturating at the ends of the years 1900 to 9999.
     #[must_use]
     pub fn plus_days(self, days: i64) -> Self {

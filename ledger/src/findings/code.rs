@@ -147,7 +147,7 @@ codes! {
         "a correction of one of the two, or `items.recovered`";
     InTwoPlaces "IN_TWO_PLACES" Serious Item,
         "an item was found at two sites on one date", "", "`photographed` or better",
-        "a correction of one of the two";
+        "a correction of one of the two, or `items.moved` on that date";
     NotSeenInInventory "NOT_SEEN_IN_INVENTORY" Serious Item,
         "an inventory looked for an item and did not find it", "", "",
         "a later sighting, a loss report, a disposal, or a return";
@@ -170,8 +170,8 @@ codes! {
         "one request was granted and denied: the denial prevails", "", "",
         "a correction of one of the two";
     EndUserNotPermitted "END_USER_NOT_PERMITTED" Serious Subject,
-        "an authorization or retransfer names an end user that the case does not permit", "", "",
-        "a case amendment that permits it, or a correction";
+        "an authorization names, or a retransfer went to, an end user that neither the case nor a consent permits", "", "",
+        "a case amendment that permits it, consent to that holder, or a correction";
     DisposalWithoutWitness "DISPOSAL_WITHOUT_WITNESS" Warning Subject,
         "items were destroyed or demilitarized without a witness that signed", "", "",
         "a correction, or evidence added by a party that did not dispose of them";
@@ -192,7 +192,7 @@ codes! {
         "`investigation.opened` or `finding.recorded` by a party that is not accused";
     RemedyOverdue "REMEDY_OVERDUE" Serious Entry,
         "a remedy was ordered and not completed by its responsible party", "`due`", "",
-        "`remedy.completed` by the responsible party, or `remedy.accepted`";
+        "`remedy.completed` by the responsible party if it is not accused, or `remedy.accepted` by one who is not";
     StatementDisputed "STATEMENT_DISPUTED" Warning Entry,
         "a party says that a statement is not right", "", "",
         "a correction of the statement that takes effect";
@@ -200,14 +200,14 @@ codes! {
         "a statement on which others rest was corrected without them: the correction has no effect", "", "",
         "a correction that they sign too";
     SignedUnseen "SIGNED_UNSEEN" Info Entry,
-        "a countersigner had not seen the latest statement of the stream, or of another party, when it signed", "", "",
+        "a statement was signed on top of an earlier one of its stream though another party had spoken since", "", "",
         "nothing: it stays on record";
     SuspectKey "SUSPECT_KEY" Serious Entry,
         "a statement was signed with a key from the time from which it is suspect", "`suspect_from`", "",
         "the same statement signed again with another key";
     KeyAddedByGovernance "KEY_ADDED_BY_GOVERNANCE" Warning Entry,
         "governance added a key to a party without a key of the party", "", "",
-        "the party signs with an older key afterwards, or retires the key";
+        "the party signs with an older key afterwards, be it to retire the new one";
     LateRecording "LATE_RECORDING" Info Entry,
         "a statement was recorded long after what it states, and names no source", "the end of its interval; 30 days", "",
         "nothing: it stays on record";

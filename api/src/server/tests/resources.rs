@@ -301,6 +301,7 @@ fn the_description_names_every_route() {
         "/v1/kinds",
         "/v1/kinds/{kind}",
         "/v1/bundle",
+        "/v1/annual",
         "/v1/findings",
         "/v1/proposals",
         "/v1/proposals/signatures",
@@ -313,7 +314,7 @@ fn the_description_names_every_route() {
     ] {
         assert!(paths.contains_key(path), "{path}");
     }
-    assert_eq!(paths.len(), 32);
+    assert_eq!(paths.len(), 33);
     let description = api["info"]["description"].as_str().unwrap();
     for (code, _) in crate::problem::codes() {
         assert!(description.contains(&format!("`{code}`")), "{code}");
@@ -331,6 +332,36 @@ fn the_description_names_every_route() {
             }
             _ => {}
         }
+    }
+}
+
+#[test]
+fn a_year_is_reported_by_treaty() {
+    let served = Served::new();
+    served.world.say(super::dispatch("consignment/a"), &["us-dsca/0"]).unwrap();
+    let of = |query: &str| served.get(&format!("/v1/annual?{query}"));
+    let answer = of("year=2026&treaty=unroca").json();
+    assert_eq!((&answer["report"]["year"], &answer["report"]["treaty"]), (&json!(2026), &json!("unroca")));
+    let line = &answer["report"]["lines"][0];
+    assert_eq!(
+        (&line["direction"], &line["category"], &line["entries"]),
+        (&json!("export"), &json!(null), &json!([5]))
+    );
+    assert_eq!(answer["report"]["incomplete"], false);
+    assert_eq!(answer["cases"][0]["case"], json!(CASE));
+    assert_eq!(of("year=2025&treaty=att").json()["report"]["lines"], json!([]));
+    let table = served.ask("GET", "/v1/annual?year=2026&treaty=att", &[("accept", "text/csv")], b"");
+    assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
+    assert!(table.text().lines().nth(1).unwrap().starts_with("att,2026,export,uncategorised,"), "{}", table.text());
+    for bad in [
+        "",
+        "year=2026",
+        "treaty=att",
+        "year=26&treaty=att",
+        "year=2026&treaty=nato",
+        "year=2026&treaty=att&country=usa",
+    ] {
+        of(bad).problem(400, "bad_parameter");
     }
 }
 
