@@ -30,7 +30,7 @@ build: setup
 	$(CARGO) build --release --locked -p countersign -p countersign-verify
 
 demo: build
-	$(BIN)/countersign demo
+	$(BIN)/countersign demo --report $(TARGET)/report.html
 
 # The faults that the second command injects into the ledger are compiled into no program.
 test: build

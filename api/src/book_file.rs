@@ -192,12 +192,20 @@ fn build(input: impl io::BufRead, mut builder: BookBuilder) -> (Option<Header>, 
     (header, Ok(builder.finish()))
 }
 
-/// Finds the verifier: as told, beside this program, or on the path.
-fn find_verifier(told: Option<&Path>) -> Result<PathBuf, Failure> {
+/// Finds the verifier: as told, by `COUNTERSIGN_VERIFY_BIN`, beside this program, or on the path.
+///
+/// # Errors
+/// When it is in none of these places.
+pub fn find_verifier(told: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(path) = told {
         return Ok(path.to_owned());
     }
-    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(VERIFIER)));
+    if let Some(named) = std::env::var_os("COUNTERSIGN_VERIFY_BIN").filter(|name| !name.is_empty()) {
+        return Ok(PathBuf::from(named));
+    }
+    let beside = std::env::current_exe()
+        .ok()
+        .map(|program| program.with_file_name(format!("{VERIFIER}{}", std::env::consts::EXE_SUFFIX)));
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut candidates = beside.into_iter().chain(std::env::split_paths(&on_path).map(|folder| folder.join(VERIFIER)));
     candidates.find(|path| path.is_file()).ok_or_else(|| {

@@ -4,6 +4,7 @@
 //! checked; the first that is not as it should be ends the demo with a failure. The server is stopped at the end.
 
 mod bodies;
+mod incident;
 mod stage;
 mod story;
 
@@ -25,11 +26,15 @@ names another.
 
 EXAMPLE
   countersign demo
+  countersign demo --report report.html
   countersign demo --keep")]
 pub struct DemoArgs {
     /// Leave the folder with keys, ledger, receipts and bundles where it is
     #[arg(long)]
     keep: bool,
+    /// Leave the report that the story ends with in this file, in place of an earlier one
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 /// How the demo ended.
@@ -40,6 +45,8 @@ struct Outcome {
     seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     folder: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<PathBuf>,
 }
 
 /// Plays the story.
@@ -51,6 +58,9 @@ pub fn run(args: DemoArgs, context: &Context) -> Result<Exit, Failure> {
     let mut stage = Stage::new(*context.out())?;
     let told = story::tell(&mut stage);
     let stopped = stage.stop_server();
+    if let (Ok(()), Some(path)) = (&told, &args.report) {
+        crate::files::replace(path, &stage.read("report.html")?)?;
+    }
     let folder = if args.keep { Some(stage.keep()) } else { None };
     let steps = stage.steps();
     if let Some(folder) = &folder {
@@ -58,12 +68,16 @@ pub fn run(args: DemoArgs, context: &Context) -> Result<Exit, Failure> {
     }
     told?;
     stopped?;
-    let outcome = Outcome { demo: "as it should be", steps, seconds: began.elapsed().as_secs_f64(), folder };
+    let outcome =
+        Outcome { demo: "as it should be", steps, seconds: began.elapsed().as_secs_f64(), folder, report: args.report };
     let mut out = std::io::stdout().lock();
     if context.out().is_json() {
         writeln!(out, "{}", serde_json::to_string(&outcome).unwrap_or_default())?;
     } else {
         writeln!(out, "\n{} commands in {:.0} s, and everything was as it should be", outcome.steps, outcome.seconds)?;
+        if let Some(report) = &outcome.report {
+            writeln!(out, "the report is in {}", report.display())?;
+        }
     }
     Ok(Exit::Done)
 }

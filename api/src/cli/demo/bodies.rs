@@ -8,6 +8,7 @@ pub(super) const MISSING: &str = "SYN-1003";
 pub(super) const DONOR_NAME: &str = "Exampland Assistance Agency";
 pub(super) const RECIPIENT_NAME: &str = "Міністерство оборони Зразкії";
 pub(super) const INSPECTOR_NAME: &str = "Exampland Field Inspectorate";
+pub(super) const OVERSIGHT_NAME: &str = "Exampland Inspector-General";
 
 fn line(serials: bool) -> Value {
     let mut line = json!({
@@ -68,4 +69,37 @@ pub(super) fn diversion() -> Value {
         "items": [{ "described_in": { "case": CASE, "subject": CONSIGNMENT, "line": "1" }, "serials": [MISSING] }],
         "how_known": "an advertisement seen online",
     })
+}
+
+pub(super) fn discrepancy() -> Value {
+    json!({ "lines": [{ "line": "1", "code": "S1", "shipped": "3", "received": "2", "serials": [MISSING] }] })
+}
+
+pub(super) fn investigation() -> Value {
+    json!({ "allegation": "one device left the consignment between depot and receipt and was offered for sale" })
+}
+
+pub(super) fn finding() -> Value {
+    json!({
+        "outcome": "substantiated",
+        "standard": "balance of probabilities",
+        "reasons": "the serial in the picture is that of the missing device, and the seal was broken at the depot",
+    })
+}
+
+pub(super) fn remedy(due: &str) -> Value {
+    json!({ "measure": "store such devices under two locks, and count them at every change of guard",
+            "responsible": "xr-mod", "due": due })
+}
+
+pub(super) fn completed(order: &str) -> Value {
+    json!({ "about": order, "material": "standing order 14 is in force; two locks were fitted" })
+}
+
+pub(super) fn accepted(order: &str, completion: &str) -> Value {
+    json!({ "order": order, "completion": completion })
+}
+
+pub(super) fn closed(finding: &str) -> Value {
+    json!({ "finding": finding, "reason": "the remedy is in place; the device is still sought by the police" })
 }

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ impl Stage {
     /// Makes the folder and finds the programs.
     pub(super) fn new(out: Output) -> Result<Self, Failure> {
         let countersign = env::current_exe().map_err(|e| Failure::usage(format_args!("where is this program? {e}")))?;
-        let verifier = find_verifier(&countersign)?;
+        let verifier = crate::book_file::find_verifier(None)?;
         let folder = tempfile::Builder::new().prefix("countersign-demo-").tempdir();
         let folder = folder.map_err(|e| Failure::file(&env::temp_dir(), "make a folder in", &e))?;
         let path = folder.path().to_owned();
@@ -257,17 +257,6 @@ fn ask_to_stop(child: &mut Child) {
     }
     // no gentler way: what it acknowledged is durable
     let _ = child.kill();
-}
-
-fn find_verifier(countersign: &Path) -> Result<PathBuf, Failure> {
-    let named = env::var_os("COUNTERSIGN_VERIFY_BIN").filter(|name| !name.is_empty()).map(PathBuf::from);
-    let beside = || countersign.with_file_name(format!("countersign-verify{}", env::consts::EXE_SUFFIX));
-    let verifier = named.unwrap_or_else(beside);
-    if verifier.is_file() {
-        return Ok(verifier);
-    }
-    Err(Failure::usage(format_args!("the verifier is not at {}", verifier.display()))
-        .hint("build it (`cargo build --release -p countersign-verify`), or name it in COUNTERSIGN_VERIFY_BIN"))
 }
 
 /// Writes a command's words as a shell reads them.

@@ -4,12 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::bodies::{self, CASE, CONSIGNMENT, DONOR_NAME, INSPECTOR_NAME, MISSING, RECIPIENT_NAME};
+use super::bodies::{self, CASE, CONSIGNMENT, DONOR_NAME, INSPECTOR_NAME, MISSING, OVERSIGHT_NAME, RECIPIENT_NAME};
+use super::incident;
 use super::stage::Stage;
 use crate::failure::Failure;
 
 /// The entry of the recipient's receipt, which somebody will alter.
-const RECEIPT_ENTRY: u64 = 7;
+const RECEIPT_ENTRY: u64 = 8;
 
 pub(super) fn tell(stage: &mut Stage) -> Result<(), Failure> {
     begin(stage)?;
@@ -17,12 +18,14 @@ pub(super) fn tell(stage: &mut Stage) -> Result<(), Failure> {
     open_case(stage)?;
     transfer(stage)?;
     check(stage)?;
+    incident::tell(stage)?;
     let bundle = export(stage)?;
+    report(stage)?;
     tamper(stage, bundle)
 }
 
 fn begin(stage: &mut Stage) -> Result<(), Failure> {
-    for who in ["operator", "donor", "recipient", "inspector"] {
+    for who in ["operator", "donor", "recipient", "inspector", "oversight"] {
         stage.write(&format!("{who}.passphrase"), format!("{who}: correct horse battery staple\n").as_bytes())?;
     }
     stage.say(
@@ -62,6 +65,7 @@ fn enroll(stage: &mut Stage) -> Result<(), Failure> {
         ("donor", "xd-agency", DONOR_NAME, "XD", "donor", "Transfers desk"),
         ("recipient", "xr-mod", RECIPIENT_NAME, "XR", "recipient", "Відділ обліку"),
         ("inspector", "xd-inspect", INSPECTOR_NAME, "XD", "inspector", "Inspection team 4"),
+        ("oversight", "xd-ig", OVERSIGHT_NAME, "XD", "oversight", "Evaluations, section 2"),
     ];
     for (i, (who, party, name, country, capacity, holder)) in parties.into_iter().enumerate() {
         let (key, draft) = (format!("{who}.pem"), format!("{who}.event.json"));
@@ -143,7 +147,7 @@ fn open_case(stage: &mut Stage) -> Result<(), Failure> {
     )?;
     stage.act_briefly("recipient", &["event", "sign", "case.event.json", "--key", "recipient.pem", "--yes"])?;
     let said = stage.act("recipient", &["event", "submit", "case.event.json"])?;
-    expect(&said, "is recorded as entry 4 ")
+    expect(&said, "is recorded as entry 5 ")
 }
 
 fn transfer(stage: &mut Stage) -> Result<(), Failure> {
@@ -170,7 +174,7 @@ fn transfer(stage: &mut Stage) -> Result<(), Failure> {
         ],
     )?;
     let said = stage.act("donor", &["event", "submit", "authorization.event.json"])?;
-    expect(&said, "is recorded as entry 5 ")?;
+    expect(&said, "is recorded as entry 6 ")?;
     write_body(stage, "dispatch.json", &bodies::dispatch())?;
     stage.act(
         "donor",
@@ -195,7 +199,7 @@ fn transfer(stage: &mut Stage) -> Result<(), Failure> {
         ],
     )?;
     let said = stage.act("donor", &["event", "submit", "dispatch.event.json"])?;
-    expect(&said, "is recorded as entry 6 ")?;
+    expect(&said, "is recorded as entry 7 ")?;
 
     stage.say("5. The recipient counts: two of the three arrived. It signs what it found, after the dispatch that it answers.")?;
     stage.act(
@@ -247,36 +251,13 @@ fn check(stage: &mut Stage) -> Result<(), Failure> {
     )?;
     stage.act_briefly("recipient", &["event", "sign", "check.event.json", "--key", "recipient.pem", "--yes"])?;
     let said = stage.act("inspector", &["event", "submit", "check.event.json"])?;
-    expect(&said, "is recorded as entry 8 ")?;
-
-    stage.say("7. The inspector reports a diversion: any party may, alone, and nobody can veto it.")?;
-    write_body(stage, "diversion.json", &bodies::diversion())?;
-    stage.act(
-        "inspector",
-        &[
-            "event",
-            "new",
-            "--kind",
-            "diversion.reported",
-            "--subject",
-            "incident/xd-inspect.2026-1",
-            "--body",
-            "diversion.json",
-            "--key",
-            "inspector.pem",
-            "--yes",
-            "-o",
-            "diversion.event.json",
-        ],
-    )?;
-    let said = stage.act("inspector", &["event", "submit", "diversion.event.json"])?;
     expect(&said, "is recorded as entry 9 ")
 }
 
 /// Exports and verifies; returns the bundle.
 fn export(stage: &mut Stage) -> Result<Vec<u8>, Failure> {
     stage.say(
-        "8. The inspector exports the whole ledger, and checks it with the separate verifier, which shares no code with the\n   \
+        "10. The inspector exports the whole ledger, and checks it with the separate verifier, which shares no code with the\n   \
          server and needs no network: only the bundle, and the ledger id.",
     )?;
     let said = stage.act("inspector", &["status"])?;
@@ -288,9 +269,23 @@ fn export(stage: &mut Stage) -> Result<Vec<u8>, Failure> {
     stage.read("ledger.bundle.jsonl")
 }
 
+fn report(stage: &mut Stage) -> Result<(), Failure> {
+    stage.say(
+        "11. What it comes to: findings are computed from the bundle, after the verifier has read the same bytes, and set\n    \
+         out on a page that can be printed. What is due, and what is not known, stands beside.",
+    )?;
+    let ledger = stage.ledger().to_owned();
+    let said = stage.act("oversight", &["findings", "--bundle", "ledger.bundle.jsonl", "--ledger", &ledger])?;
+    expect(&said, "bundle: verified")?;
+    expect(&said, "DISCREPANCY_UNRESOLVED")?;
+    let said = stage
+        .act("oversight", &["report", "--bundle", "ledger.bundle.jsonl", "--ledger", &ledger, "-o", "report.html"])?;
+    expect(&said, "bundle: verified")
+}
+
 fn tamper(stage: &mut Stage, mut bundle: Vec<u8>) -> Result<(), Failure> {
     stage.say(
-        "9. Somebody with a copy changes one byte of it: in the recipient's receipt, 2 devices received become 3.\n   \
+        "12. Somebody with a copy changes one byte of it: in the recipient's receipt, 2 devices received become 3.\n   \
          The verifier names the entry.",
     )?;
     let place = alter(&mut bundle)?;
@@ -321,12 +316,12 @@ fn alter(bundle: &mut [u8]) -> Result<usize, Failure> {
     Ok(payload + place)
 }
 
-fn write_body(stage: &Stage, name: &str, body: &Value) -> Result<(), Failure> {
+pub(super) fn write_body(stage: &Stage, name: &str, body: &Value) -> Result<(), Failure> {
     stage.write(name, format!("{body:#}\n").as_bytes())
 }
 
 /// Checks that a command said something.
-fn expect(said: &str, wanted: &str) -> Result<(), Failure> {
+pub(super) fn expect(said: &str, wanted: &str) -> Result<(), Failure> {
     if said.contains(wanted) {
         return Ok(());
     }
