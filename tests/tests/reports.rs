@@ -27,10 +27,8 @@ fn world() -> World {
     let world = World::with_case();
     let mut body = dispatch_body();
     body["lines"][0]["nomenclature"] = json!(HOSTILE.replace('\u{202e}', ""));
-    let sent = world.say(
-        &draft("transfer.dispatched", "consignment/2026-1", Some(CASE), "us-dsca", body),
-        &["us-dsca/0"],
-    );
+    let sent =
+        world.say(&draft("transfer.dispatched", "consignment/2026-1", Some(CASE), "us-dsca", body), &["us-dsca/0"]);
     let dispute = json!({ "about": sent.event, "grounds": HOSTILE });
     world.say(&draft("statement.disputed", "statement/xa-mod.1", None, "xa-mod", dispute), &["xa-mod/0"]);
     world
@@ -80,7 +78,9 @@ fn a_page_says_the_verdict_and_what_is_overdue_and_runs_nothing() {
     let made = bundle.run(&["report", "--output", "page.html", "--as-of", &overdue]);
     assert_eq!(made.status.code(), Some(0), "{made:?}");
     let page = std::fs::read_to_string(bundle.path("page.html")).unwrap();
-    for wanted in ["<strong>verified</strong>", "RECEIPT_OVERDUE", "STATEMENT_DISPUTED", &bundle.ledger, "<svg", "id=\"e5\""] {
+    for wanted in
+        ["<strong>verified</strong>", "RECEIPT_OVERDUE", "STATEMENT_DISPUTED", &bundle.ledger, "<svg", "id=\"e5\""]
+    {
         assert!(page.contains(wanted), "{wanted} is not in {page}");
     }
     for (absent, why) in [("<script", "markup"), ("\u{202e}", "a bidirectional override"), ("src=", "a resource")] {

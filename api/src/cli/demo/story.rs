@@ -227,7 +227,8 @@ fn transfer(stage: &mut Stage) -> Result<(), Failure> {
 }
 
 fn check(stage: &mut Stage) -> Result<(), Failure> {
-    stage.say("6. A joint check: the donor's inspector drafts and signs, the recipient countersigns.")?;
+    stage.say("6. A joint check: the donor's inspector drafts, signs and proposes it; the recipient finds it in its inbox, is shown\n   \
+         every value of it, and countersigns. It is recorded at once.")?;
     write_body(stage, "check.json", &bodies::check())?;
     stage.act(
         "inspector",
@@ -249,9 +250,11 @@ fn check(stage: &mut Stage) -> Result<(), Failure> {
             "check.event.json",
         ],
     )?;
-    stage.act_briefly("recipient", &["event", "sign", "check.event.json", "--key", "recipient.pem", "--yes"])?;
-    let said = stage.act("inspector", &["event", "submit", "check.event.json"])?;
-    expect(&said, "is recorded as entry 9 ")
+    stage.act("inspector", &["inbox", "propose", "check.event.json"])?;
+    let said = stage.act("recipient", &["inbox", "--key", "recipient.pem"])?;
+    expect(&said, "check.recorded")?;
+    let said = stage.act("recipient", &["inbox", "sign", "--all", "--key", "recipient.pem", "--yes"])?;
+    expect(&said, "is recorded as entry 9")
 }
 
 /// Exports and verifies; returns the bundle.
