@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use countersign_ledger::book::{Book, BookBuilder};
-use countersign_ledger::bundle::{BundleLine, Header, read_bundle};
+use countersign_ledger::bundle::{BundleLine, Header, Scope, read_bundle};
 use countersign_ledger::entry::Entry;
 use countersign_ledger::hash::{FileHash, LedgerId};
+use countersign_ledger::id::StreamId;
 use countersign_ledger::time::{Clock as _, SystemClock, Time};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -84,6 +85,8 @@ pub struct Request<'a> {
     pub trust: Option<&'a Path>,
     /// An earlier checkpoint for the verifier.
     pub previous: Option<&'a Path>,
+    /// Whether to take the exporter's word that an extract shows all of its case or subject: nothing proves it.
+    pub trust_scope: bool,
 }
 
 /// A bundle that was read.
@@ -142,7 +145,7 @@ pub fn read(request: &Request<'_>) -> Result<BookFile, Failure> {
     let mut tee = Tee { input, hash: Sha256::new(), bytes: 0, verifier: child.stdin.take() };
     let now = SystemClock.now();
     let builder = request.as_of.map_or_else(|| BookBuilder::until(now), BookBuilder::new);
-    let (header, built) = build(BufReader::with_capacity(1 << 16, &mut tee), builder);
+    let (header, built) = build(BufReader::with_capacity(1 << 16, &mut tee), builder, request.trust_scope);
     // the verifier gets all of the file, however far it could be read here
     io::copy(&mut tee, &mut io::sink()).map_err(|e| Failure::file(path, "read", &e))?;
     drop(tee.verifier.take());
@@ -163,7 +166,11 @@ pub fn read(request: &Request<'_>) -> Result<BookFile, Failure> {
 }
 
 /// Puts the book together; the first line is told also where the rest cannot be read.
-fn build(input: impl io::BufRead, mut builder: BookBuilder) -> (Option<Header>, Result<Book, String>) {
+fn build(
+    input: impl io::BufRead,
+    mut builder: BookBuilder,
+    trust_scope: bool,
+) -> (Option<Header>, Result<Book, String>) {
     let mut header = None;
     let mut pending: Option<(Box<Entry>, Vec<String>)> = None;
     for line in read_bundle(input) {
@@ -172,7 +179,16 @@ fn build(input: impl io::BufRead, mut builder: BookBuilder) -> (Option<Header>, 
             Err(error) => return (header, Err(error.to_string())),
         };
         match line {
-            BundleLine::Header(first) => header = Some(first),
+            BundleLine::Header(first) => {
+                match &first.scope {
+                    Scope::Case(case) if trust_scope => builder.shows_case(Some(case.clone())),
+                    Scope::Stream(case, subject) if trust_scope => {
+                        builder.shows_stream(StreamId { case: Some(case.clone()), subject: subject.clone() });
+                    }
+                    _ => {}
+                }
+                header = Some(first);
+            }
             BundleLine::Disclosure(text) => pending.iter_mut().for_each(|(_, held)| held.push(text.clone())),
             BundleLine::Entry(entry) => {
                 if let Some((entry, held)) = pending.replace((entry, Vec::new()))

@@ -54,6 +54,9 @@ pub struct FindingsArgs {
     /// Write CSV
     #[arg(long, conflicts_with = "json")]
     csv: bool,
+    /// Take the exporter's word that an extract shows all of its case or subject; nothing proves it
+    #[arg(long, requires = "bundle")]
+    trust_scope: bool,
     /// The verifier's program [default: beside this one, or on the path]
     #[arg(long, value_name = "FILE", requires = "bundle")]
     verifier: Option<PathBuf>,
@@ -167,9 +170,13 @@ fn of_bundle(args: &FindingsArgs, file: &std::path::Path, context: &Context) -> 
         verifier: args.verifier.as_deref(),
         trust: None,
         previous: None,
+        trust_scope: args.trust_scope,
     };
     let read = book_file::read(&request)?;
     let book = usable(&read)?;
+    if read.verdict.verdict == "not_checked" {
+        context.out().warn("the bundle was not checked: give the ledger id with --ledger, from a source you trust");
+    }
     let Assessment { mut findings, mut unknowns, mut obligations } = assess(book);
     if let Some(case) = &args.case {
         findings.retain(|f| concerns(book, f.case.as_ref(), &f.subject, case));

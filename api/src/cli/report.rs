@@ -59,6 +59,9 @@ pub struct ReportArgs {
     /// An earlier checkpoint that the ledger must continue, for the verifier
     #[arg(long, value_name = "CHECKPOINT")]
     previous: Option<PathBuf>,
+    /// Take the exporter's word that an extract shows all of its case or subject; nothing proves it
+    #[arg(long)]
+    trust_scope: bool,
     /// The verifier's program [default: beside this one, or on the path]
     #[arg(long, value_name = "FILE")]
     verifier: Option<PathBuf>,
@@ -97,6 +100,8 @@ struct Content {
     checkpoint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    /// Whether the exporter's word was taken that the extract shows all of that.
+    trust_scope: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     unreadable: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,6 +151,7 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<Exit, Failure> {
         verifier: args.verifier.as_deref(),
         trust: args.trust.as_deref(),
         previous: args.previous.as_deref(),
+        trust_scope: args.trust_scope,
     })?;
     let content = content(args, context, &read);
     if args.csv {
@@ -185,6 +191,7 @@ fn content(args: &ReportArgs, context: &Context, read: &BookFile) -> Content {
         origin: checkpoint.as_ref().and_then(|note| note.lines().next().map(str::to_owned)),
         checkpoint,
         scope: header.map(|header| scope(&header.scope)),
+        trust_scope: args.trust_scope,
         unreadable: read.unreadable.clone(),
         as_of: book.map(|book| book.as_of().to_string()),
         case: args.case.clone(),

@@ -102,6 +102,9 @@ fn headline(out: &mut String, content: &Content) {
     }
     if content.scope.as_deref().is_some_and(|scope| scope.starts_with("an extract")) {
         out.push_str(" Later corrections, disputes and revocations may be withheld.");
+        if content.trust_scope {
+            out.push_str(" That it shows all of its case or subject is the exporter's word, taken on request.");
+        }
     }
     if let Some(as_of) = &content.as_of {
         put!(out, " Findings are as of <strong>{}</strong>.", html(as_of));
