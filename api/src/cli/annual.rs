@@ -94,6 +94,7 @@ fn of_bundle(args: &AnnualArgs, file: &Path, context: &Context) -> Result<Annual
         verifier: args.verifier.as_deref(),
         trust: None,
         previous: None,
+        trust_scope: false,
     };
     let read = book_file::read(&request)?;
     let book = usable(&read)?;
