@@ -18,6 +18,7 @@ pub mod inbox;
 #[cfg(feature = "server")]
 pub mod init;
 pub mod key;
+pub mod outbox;
 pub mod party;
 pub mod receive;
 pub mod report;

@@ -20,6 +20,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use countersign_ledger::annual::Treaty;
+use countersign_ledger::bundle::{LastLeaf, Scope};
 use countersign_ledger::checkpoint::SignedCheckpoint;
 use countersign_ledger::hash::{EventHash, LedgerId};
 use countersign_ledger::id::{CaseId, Kind, PartyId, Seq, StreamId, TreeSize};
@@ -337,13 +338,31 @@ impl Client {
         Transport::found(self.0.transport.json(&format!("/v1/kinds/{kind}")))
     }
 
-    /// Fetches the whole ledger as a bundle (SPEC §11), as it comes in; perhaps with its length in bytes. Nothing in it
-    /// is checked: that is the verifier's work.
+    /// Fetches the ledger, or an extract of it, as a bundle (SPEC §11), as it comes in; perhaps with its length in bytes.
+    /// Nothing in it is checked: that is the verifier's work.
     ///
     /// # Errors
-    /// When the server gives no answer.
-    pub fn bundle(&self, zstd: bool) -> Result<(Option<u64>, impl Read + use<>), ClientError> {
-        self.0.transport.stream(if zstd { "/v1/bundle?compress=zstd" } else { "/v1/bundle" })
+    /// When the server gives no answer, or there is nothing of this scope.
+    pub fn bundle(
+        &self,
+        scope: &Scope,
+        last: LastLeaf,
+        zstd: bool,
+    ) -> Result<(Option<u64>, impl Read + use<>), ClientError> {
+        let mut parameters = match scope {
+            Scope::Full => Vec::new(),
+            Scope::Case(case) => vec![format!("case={case}")],
+            Scope::Stream(case, subject) => vec![format!("case={case}"), format!("subject={subject}")],
+            Scope::Since(since) => vec![format!("since={since}")],
+        };
+        if last == LastLeaf::Withheld {
+            parameters.push("last=withheld".to_owned());
+        }
+        if zstd {
+            parameters.push("compress=zstd".to_owned());
+        }
+        let query = if parameters.is_empty() { String::new() } else { format!("?{}", parameters.join("&")) };
+        self.0.transport.stream(&format!("/v1/bundle{query}"))
     }
 }
 

@@ -6,6 +6,7 @@
 //! Nothing here prints except through [`output::Output`]: results on stdout, everything else on stderr.
 
 pub mod book_file;
+pub mod case_file;
 pub mod cli;
 pub mod client;
 pub mod draft;

@@ -1,14 +1,17 @@
-//! `export`: the whole ledger as a bundle file (SPEC §11), for the verifier.
+//! `export`: the whole ledger, or a case file of it, as a bundle (SPEC §11), for the verifier and for the field.
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use countersign_ledger::bundle::{LastLeaf, Scope};
 use countersign_ledger::hash::{FileHash, LedgerId};
+use countersign_ledger::id::{CaseId, Subject, TreeSize};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{Context, evidence};
+use crate::case_file::Basis;
 use crate::failure::{Exit, Failure, plain_io};
 use crate::files::{self, Partial};
 use crate::output::Report;
@@ -19,15 +22,37 @@ use crate::output::Report;
 The file appears only when it is whole. It proves nothing by itself: give it to
 `countersign-verify`, with the ledger id that you have from a source you trust.
 
+A case file (--case) has every entry of the case, every party with its keys, and statements
+elsewhere that name the case or an event of it. It also shows the ledger's last entry, so that
+a revocation kept back is noticed; --hide-last leaves that out where it is of another case.
+
 EXAMPLE
   countersign export --output ledger.bundle.jsonl
   countersign export --zstd --output ledger.bundle.jsonl.zst
   countersign export --output ledger.bundle.jsonl --evidence files
-  countersign-verify bundle ledger.bundle.jsonl --ledger ID")]
+  countersign-verify bundle ledger.bundle.jsonl --ledger ID
+  what an inspector takes to the field:
+    countersign export --case us-dsca.xa-b-uaa --output case.bundle.jsonl
+  one consignment, and what it rests on:
+    countersign export --case us-dsca.xa-b-uaa --subject consignment/2026-0001 -o one.bundle.jsonl
+  what was recorded since the bundle of last week:
+    countersign export --since ledger.bundle.jsonl --output news.bundle.jsonl")]
 pub struct ExportArgs {
     /// Where to write the bundle; `-` is stdout
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     output: PathBuf,
+    /// Only this case, and what bears on it
+    #[arg(long, value_name = "CASE")]
+    case: Option<CaseId>,
+    /// Only this subject of the case, and what it rests on
+    #[arg(long, value_name = "SUBJECT", requires = "case")]
+    subject: Option<Subject>,
+    /// Only what was recorded since: a number of entries, or a file with a checkpoint, a bundle or a receipt
+    #[arg(long, value_name = "SIZE|FILE", conflicts_with = "case")]
+    since: Option<String>,
+    /// Do not show the ledger's last entry where it is of another case
+    #[arg(long)]
+    hide_last: bool,
     /// Compress it (zstd)
     #[arg(long)]
     zstd: bool,
@@ -40,6 +65,7 @@ pub struct ExportArgs {
 struct Exported {
     file: PathBuf,
     ledger: LedgerId,
+    scope: String,
     bytes: u64,
     sha256: FileHash,
 }
@@ -47,7 +73,7 @@ struct Exported {
 impl Report for Exported {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "wrote {} bytes to {}", self.bytes, self.file.display())?;
-        writeln!(out, "ledger {}", self.ledger)?;
+        writeln!(out, "ledger {}, {}", self.ledger, self.scope)?;
         writeln!(out, "sha256 {}", self.sha256)
     }
 }
@@ -64,8 +90,15 @@ pub fn run(args: ExportArgs, context: &Context) -> Result<Exit, Failure> {
     if !to_stdout {
         files::must_be_free(&args.output)?;
     }
+    let scope = match (&args.case, &args.subject, &args.since) {
+        (Some(case), Some(subject), _) => Scope::Stream(case.clone(), subject.clone()),
+        (Some(case), None, _) => Scope::Case(case.clone()),
+        (None, _, Some(since)) => Scope::Since(size_of(since, context)?),
+        (None, _, None) => Scope::Full,
+    };
     let client = context.client()?;
-    let (length, reader) = client.bundle(args.zstd)?;
+    let last = if args.hide_last { LastLeaf::Withheld } else { LastLeaf::Shown };
+    let (length, reader) = client.bundle(&scope, last, args.zstd)?;
     let bar = context.out().byte_progress(length, "exporting");
     let result = if to_stdout {
         copy(reader, &mut io::stdout().lock(), &bar).map(|_| ())
@@ -78,7 +111,8 @@ pub fn run(args: ExportArgs, context: &Context) -> Result<Exit, Failure> {
             }
             partial.persist()?;
             bar.finish_and_clear();
-            context.out().emit(&Exported { file: args.output.clone(), ledger: client.ledger_id(), bytes, sha256 })
+            let (file, scope) = (args.output.clone(), described(&scope));
+            context.out().emit(&Exported { file, ledger: client.ledger_id(), scope, bytes, sha256 })
         })
     };
     bar.finish_and_clear();
@@ -87,6 +121,29 @@ pub fn run(args: ExportArgs, context: &Context) -> Result<Exit, Failure> {
         context.out().emit(&evidence::beside(&client, &args.output, folder, context)?)?;
     }
     Ok(Exit::Done)
+}
+
+fn described(scope: &Scope) -> String {
+    match scope {
+        Scope::Full => "whole".to_owned(),
+        Scope::Case(case) => format!("case {case}"),
+        Scope::Stream(case, subject) => format!("{subject} of case {case}"),
+        Scope::Since(since) => format!("since size {since}"),
+    }
+}
+
+/// Reads a size, or that of the checkpoint in a file, which must be of the same ledger where it says of which.
+fn size_of(text: &str, context: &Context) -> Result<TreeSize, Failure> {
+    if let Ok(size) = text.parse() {
+        return Ok(TreeSize(size));
+    }
+    let basis = Basis::read(Path::new(text))?;
+    match basis.ledger {
+        Some(found) if found != context.ledger_id()? => {
+            Err(Failure::usage(format_args!("{text} is of ledger {found}, expected {}", context.ledger_id()?)))
+        }
+        _ => Ok(basis.checkpoint.checkpoint().size),
+    }
 }
 
 fn copy(

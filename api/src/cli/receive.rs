@@ -1,22 +1,22 @@
 //! `countersign receive`: a receipt from a dispatch.
 //!
-//! The ledger, or a bundle of it, says what was sent and what was received of it before; the recipient says what
+//! The ledger, or a case file of it, says what was sent and what was received of it before; the recipient says what
 //! arrived: all as sent, or a list of scanned serials. What does not fit one event is split into parts, each after the
 //! one before, all signed under one passphrase. A part that was recorded already is not recorded twice: its id is
 //! derived from ledger, author, consignment and part number, as an import's is from its row.
 
-mod bundle;
 mod history;
 mod parts;
 mod plan;
 mod scans;
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
+use countersign_ledger::bundle::{LastLeaf, Scope};
 use countersign_ledger::envelope::{Envelope, MAX_PAYLOAD};
 use countersign_ledger::event::codes::Condition;
 use countersign_ledger::event::common::{LineNumber, Serial};
@@ -31,7 +31,9 @@ use serde::Serialize;
 
 use super::Context;
 use super::import::derive::event_id;
+use super::outbox::{Outbox, Written, written_text};
 use super::submit::{count, receipt_name};
+use crate::case_file::{CaseFile, Cases};
 use crate::client::{Client, Recorded};
 use crate::draft::{Draft, parse_occurred};
 use crate::escape::escaped;
@@ -91,9 +93,12 @@ pub struct ReceiveArgs {
     /// Anything else
     #[arg(long, value_name = "TEXT")]
     remarks: Option<String>,
-    /// Read the dispatch from this bundle instead of asking the server; verify it first
+    /// Read the dispatch from this case file or bundle instead of asking the server; verify it first
     #[arg(long, value_name = "BUNDLE")]
     from: Option<PathBuf>,
+    /// Write event files into this folder instead of submitting; signed with --key, or for others to sign
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["receipt_dir", "dry_run"])]
+    out: Option<PathBuf>,
     /// Who receives; without it, the holder of the key
     #[arg(long, value_name = "PARTY", env = "COUNTERSIGN_PARTY")]
     author: Option<Author>,
@@ -115,6 +120,8 @@ EXAMPLE
     countersign receive 2026-0001 --case us-dsca.xa-b-uaa --scans friday.txt --part next --last --key officer.pem
   everything that a case has sent:
     countersign receive --dispatches-of us-dsca.xa-b-uaa --all --key officer.pem
+  in the field, without a server; the files are submitted later with `countersign event submit DIR`:
+    countersign receive 2026-0001 --case us-dsca.xa-b-uaa --all --from case.bundle.jsonl --out outbox --key officer.pem
 
 Serials compare in upper case, without spaces and hyphens. A serial that was not sent is recorded as unexpected.";
 
@@ -174,16 +181,12 @@ struct Made {
 /// # Errors
 /// When the dispatch cannot be read, what is told does not fit it, or the server refuses.
 pub fn run(args: ReceiveArgs, context: &Context) -> Result<Exit, Failure> {
-    let keys = if args.dry_run { context.keys()? } else { context.some_keys()? };
-    let recipient = Recipient {
-        ledger: context.ledger_id()?,
-        author: context.author(args.author.as_ref(), &keys)?,
-        keys,
-        occurred: args.occurred.clone(),
-        beside: Beside { place: args.place.clone(), remarks: args.remarks.clone() },
-    };
+    let keys = if args.dry_run || args.out.is_some() { context.keys()? } else { context.some_keys()? };
+    let file = from_file(&args, context)?;
+    let basis = file.as_ref().map(|file| file.note.clone());
+    let recipient = recipient(&args, context, file.as_ref(), keys)?;
     let told = told(&args)?;
-    let histories = histories(&args, context, &recipient)?;
+    let histories = histories(&args, context, file, &recipient)?;
     let bulk = args.dispatches_of.is_some();
     let wanted = |history: &History| !bulk || !history.complete;
     let make = |history: &History| make(history, &told, &args, &recipient);
@@ -200,7 +203,69 @@ pub fn run(args: ReceiveArgs, context: &Context) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     confirm(context, &made, &args)?;
-    send(context, &recipient, made, &args, report)
+    match &args.out {
+        Some(folder) => write_files(context, folder, basis, &made, report),
+        None => send(context, &recipient, made, &args, report),
+    }
+}
+
+/// Reads the case file, if there is one.
+fn from_file(args: &ReceiveArgs, context: &Context) -> Result<Option<CaseFile>, Failure> {
+    let (Some(path), Some(case)) = (&args.from, args.dispatches_of.as_ref().or(args.case.as_ref())) else {
+        return Ok(None);
+    };
+    let keep = |event: &Event| matches!(event.subject.ty(), "consignment" | "party");
+    let file = CaseFile::open(path, context.global().ledger.as_ref(), &Cases::one(case), keep)?;
+    file.check_clock(&args.occurred, context.out())?;
+    Ok(Some(file))
+}
+
+fn recipient(
+    args: &ReceiveArgs,
+    context: &Context,
+    file: Option<&CaseFile>,
+    keys: Vec<SigningKey>,
+) -> Result<Recipient, Failure> {
+    let holder = || file?.holder_of(&keys.first()?.public().id());
+    let author = match args.author.clone().or_else(holder) {
+        Some(author) => author,
+        None if file.is_some() && args.out.is_some() => {
+            return Err(Failure::usage("nobody is named as the author")
+                .hint("give --author PARTY, or a --key that a party in the case file has"));
+        }
+        None => context.author(None, &keys)?,
+    };
+    Ok(Recipient {
+        ledger: file.map_or_else(|| context.ledger_id(), |file| Ok(file.ledger))?,
+        author,
+        keys,
+        occurred: args.occurred.clone(),
+        beside: Beside { place: args.place.clone(), remarks: args.remarks.clone() },
+    })
+}
+
+/// Writes what was made into a folder, to be signed by others and submitted later.
+fn write_files(
+    context: &Context,
+    folder: &Path,
+    basis: Option<String>,
+    made: &[Made],
+    mut report: ReceiveReport,
+) -> Result<Exit, Failure> {
+    let basis = match basis {
+        Some(note) => Some(note),
+        None => context.client()?.newest_checkpoint().map(|newest| newest.to_string()),
+    };
+    let mut outbox = Outbox::new(folder);
+    for made in made {
+        for (i, submission) in made.submissions.iter().enumerate() {
+            let part = if made.submissions.len() > 1 { format!("-{}", i + 1) } else { String::new() };
+            outbox.add(&format!("receive-{}{part}", made.subject.id()), submission);
+        }
+    }
+    report.files = outbox.write(basis.as_deref())?;
+    context.out().emit(&report)?;
+    Ok(Exit::Done)
 }
 
 fn told(args: &ReceiveArgs) -> Result<Told, Failure> {
@@ -222,15 +287,24 @@ fn told(args: &ReceiveArgs) -> Result<Told, Failure> {
 }
 
 /// Finds what was sent, from the server or a bundle.
-fn histories(args: &ReceiveArgs, context: &Context, recipient: &Recipient) -> Result<Vec<History>, Failure> {
+fn histories(
+    args: &ReceiveArgs,
+    context: &Context,
+    file: Option<CaseFile>,
+    recipient: &Recipient,
+) -> Result<Vec<History>, Failure> {
     let Recipient { ledger, author, .. } = recipient;
     if let Some(case) = &args.dispatches_of {
-        let histories = match &args.from {
-            Some(path) => {
-                bundle::read(bundle::open(path)?, ledger, case, None, author).map_err(|e| e.within(path.display()))?
+        let file = match file {
+            Some(file) => file,
+            None => {
+                let scope = Scope::Case(case.clone());
+                let (_, bundle) = context.client()?.bundle(&scope, LastLeaf::Withheld, true)?;
+                let keep = |event: &Event| event.subject.ty() == "consignment";
+                CaseFile::read(BufReader::with_capacity(1 << 16, bundle), Some(ledger), &Cases::one(case), keep)?
             }
-            None => bundle::read(context.client()?.bundle(false)?.1, ledger, case, None, author)?,
         };
+        let histories = History::in_file(file, case, None, author)?;
         return Ok(histories.into_iter().filter(|history| !history.sent.is_empty()).collect());
     }
     let (Some(case), Some(named)) = (&args.case, &args.consignment) else {
@@ -239,10 +313,8 @@ fn histories(args: &ReceiveArgs, context: &Context, recipient: &Recipient) -> Re
     };
     let id = named.strip_prefix("consignment/").unwrap_or(named);
     let subject = Subject::new("consignment", id).map_err(Failure::usage)?;
-    let history = match &args.from {
-        Some(path) => bundle::read(bundle::open(path)?, ledger, case, Some(&subject), author)
-            .map_err(|e| e.within(path.display()))?
-            .pop(),
+    let history = match file {
+        Some(file) => History::in_file(file, case, Some(&subject), author)?.pop(),
         None => Some(History::fetch(&context.client()?, case, &subject, author)?),
     };
     match history.filter(|history| !history.sent.is_empty()) {
@@ -343,7 +415,12 @@ fn confirm(context: &Context, made: &[Made], args: &ReceiveArgs) -> Result<(), F
         ));
     }
     let what = count(made.len(), "consignment");
-    context.confirm(&format!("sign and submit {} for {what}?", count(events, "event")))
+    let act = match (&args.out, context.global().keys.is_empty()) {
+        (None, _) => "sign and submit",
+        (Some(_), false) => "sign and write",
+        (Some(_), true) => "write, unsigned,",
+    };
+    context.confirm(&format!("{act} {} for {what}?", count(events, "event")))
 }
 
 /// Where a submission belongs: its consignment and its place in it.
@@ -359,6 +436,13 @@ fn send(
     mut report: ReceiveReport,
 ) -> Result<Exit, Failure> {
     let client: Client = context.client()?;
+    if client.ledger_id() != recipient.ledger {
+        let (server, found) = (client.server(), client.ledger_id());
+        return Err(Failure::usage(format_args!(
+            "{server} serves ledger {found}, the case file is of {}",
+            recipient.ledger
+        )));
+    }
     if let Some(folder) = &args.receipt_dir {
         std::fs::create_dir_all(folder).map_err(|e| Failure::file(folder, "make", &e))?;
     }
@@ -431,6 +515,9 @@ struct ReceiveReport {
     notes: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     recorded: Vec<RecordedPart>,
+    /// Event files that were written instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<Written>,
 }
 
 impl ReceiveReport {
@@ -451,6 +538,7 @@ impl ReceiveReport {
             refused: 0,
             notes: made.iter().flat_map(|made| made.notes.iter().cloned()).take(100).collect(),
             recorded: Vec::new(),
+            files: Vec::new(),
         }
     }
 
@@ -482,6 +570,9 @@ impl Report for ReceiveReport {
         writeln!(out, "serials: {present} present, {absent} absent, {unexpected} unexpected, {damaged} damaged")?;
         if self.dry_run {
             return writeln!(out, "{} would be signed, nothing was", count(self.events, "event"));
+        }
+        if !self.files.is_empty() {
+            return written_text(&self.files, out);
         }
         writeln!(
             out,

@@ -1,4 +1,5 @@
-//! `/v1/bundle`: the whole ledger as a file that can be checked offline (SPEC §11), written as fast as it is taken.
+//! `/v1/bundle`: the whole ledger, or an extract of it, as a file that can be checked offline (SPEC §11), written as
+//! fast as it is taken.
 
 use std::sync::Arc;
 
@@ -7,29 +8,37 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use countersign_ledger::bundle::{BundleChunks, Compression};
+use countersign_ledger::bundle::{BundleChunks, BundleError, Compression, LastLeaf, Scope};
+use countersign_ledger::id::{CaseId, Subject, TreeSize};
 use countersign_ledger::store::Store;
 use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::corrupt;
 use crate::problem::{Code, Problem};
-use crate::server::input::Params;
+use crate::server::input::{MAX_NUMBER, Params, parse};
 use crate::server::{App, read};
 use crate::wire::{JSONL, ZSTD};
 
 /// Fast, and small enough.
 const LEVEL: i32 = 3;
 
-/// The full bundle as of the present checkpoint: `application/jsonl`, compressed on the way where the client accepts zstd; or
+/// The full bundle as of the present checkpoint, or an extract: `application/jsonl`, compressed on the way where the client accepts zstd; or
 /// with `?compress=zstd` the compressed file itself.
 #[utoipa::path(
     get, path = "/v1/bundle", tag = "log",
-    params(("compress" = Option<String>, Query, description = "`zstd`: the bundle as a compressed file")),
+    params(
+        ("case" = Option<String>, Query, description = "an extract of this case, and what bears on it"),
+        ("subject" = Option<String>, Query, description = "only of this subject in the case, and what it rests on"),
+        ("since" = Option<u64>, Query, description = "an extract of what was recorded from this size on"),
+        ("last" = Option<String>, Query, description = "`withheld`: do not show the ledger's last entry where it is of another case; the checkpoint is undecided then"),
+        ("compress" = Option<String>, Query, description = "`zstd`: the bundle as a compressed file"),
+    ),
     responses(
         (status = 200, description = "the bundle, streamed; an answer that breaks off is not a bundle", content(
             (String = "application/jsonl"), (String = "application/zstd"),
         )),
+        (status = 404, description = "`not_found`: there is no such case, or no such subject in it", body = Problem, content_type = "application/problem+json"),
         (status = 400, description = "`bad_parameter`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`busy`: too many exports run", body = Problem, content_type = "application/problem+json"),
     )
@@ -40,6 +49,8 @@ pub(crate) async fn bundle(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let file = params.choice("compress", &["zstd"])?.is_some();
+    let scope = scope(&mut params)?;
+    let last = params.choice("last", &["withheld"])?.map_or(LastLeaf::Shown, |_| LastLeaf::Withheld);
     params.finish()?;
     let encoded = !file && accepts_zstd(&headers);
     let place = tokio::time::timeout(app.limits.queue_wait, app.exports.clone().acquire_owned()).await;
@@ -49,14 +60,22 @@ pub(crate) async fn bundle(
     let compression = if file || encoded { Compression::Zstd(LEVEL) } else { Compression::None };
     let head = app.ledger.head();
     let name = format!(
-        "attachment; filename=\"{}-{}.bundle.jsonl{}\"",
+        "attachment; filename=\"{}-{}{}.bundle.jsonl{}\"",
         app.ledger.id(),
         head.size,
+        match &scope {
+            Scope::Full => String::new(),
+            Scope::Case(case) | Scope::Stream(case, _) => format!("-{case}"),
+            Scope::Since(since) => format!("-since-{since}"),
+        },
         if file { ".zst" } else { "" }
     );
     let ledger = app.ledger.clone();
-    let chunks = read(move || BundleChunks::full(ledger.store().clone(), ledger.id(), &head, compression));
-    let chunks = chunks.await?.map_err(|e| corrupt(&e))?;
+    let chunks = read(move || match scope {
+        Scope::Full => BundleChunks::full(ledger.store().clone(), ledger.id(), &head, compression),
+        scope => BundleChunks::of_scope(ledger.store().clone(), ledger.id(), &head, scope, last, compression),
+    });
+    let chunks = chunks.await?.map_err(problem)?;
     let pieces = stream::try_unfold(Export { chunks, _place: place }, |export| async move {
         let piece = read(move || export.piece()).await;
         piece.and_then(|piece| piece).inspect_err(|_| tracing::error!("an export broke off"))
@@ -70,6 +89,37 @@ pub(crate) async fn bundle(
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
     }
     Ok(response)
+}
+
+/// Reads what the bundle is to hold.
+fn scope(params: &mut Params) -> Result<Scope, Problem> {
+    let case = params.take("case")?.map(|text| parse::<CaseId>("case", &text, "a case id")).transpose()?;
+    let subject = params.take("subject")?.map(|text| parse::<Subject>("subject", &text, "a subject")).transpose()?;
+    let since = params.number("since", 0, MAX_NUMBER)?;
+    match (case, subject, since) {
+        (None, None, None) => Ok(Scope::Full),
+        (Some(case), None, None) => Ok(Scope::Case(case)),
+        (Some(case), Some(subject), None) => Ok(Scope::Stream(case, subject)),
+        (None, None, Some(since)) => Ok(Scope::Since(TreeSize(since))),
+        (None, Some(_), _) => Err(Problem::mismatch(Code::BadParameter, "subject", "a case beside it", "none")),
+        (Some(_), _, Some(_)) => Err(Problem::mismatch(Code::BadParameter, "since", "no case beside it", "one")),
+    }
+}
+
+fn problem(error: BundleError) -> Problem {
+    match error {
+        BundleError::NoCase { case } => Problem::not_found("case", case).hint("GET /v1/cases lists them"),
+        BundleError::NoSubject { case, subject } => {
+            Problem::not_found("subject", format_args!("{subject} in case {case}"))
+        }
+        BundleError::NotYet { since, size } => Problem::mismatch(
+            Code::BadParameter,
+            "since",
+            format!("a size of at most {size}, the ledger's"),
+            &since.to_string(),
+        ),
+        other => corrupt(&other),
+    }
 }
 
 /// An export under way, and its place among those that may run.

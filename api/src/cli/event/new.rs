@@ -184,7 +184,7 @@ fn from_file(
     stream: &StreamId,
     context: &Context,
 ) -> Result<(countersign_ledger::hash::LedgerId, Option<EventHash>), Failure> {
-    let found = source::read(path, stream)?;
+    let found = source::read(path, stream, &args.occurred, context.out())?;
     if let Some(named) = context.global().ledger.filter(|named| *named != found.ledger) {
         return Err(Failure::usage(format_args!("{} is of ledger {}, expected {named}", path.display(), found.ledger)));
     }

@@ -1,15 +1,16 @@
 //! What the ledger has on a consignment: what was sent, and what was received of it before.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use countersign_ledger::disclosure::{Disclosure, Matching, Restored, restore};
 use countersign_ledger::event::codes::Unit;
 use countersign_ledger::event::common::{Line, LineNumber, Serial};
 use countersign_ledger::event::scalars::Quantity;
-use countersign_ledger::event::{Body, Event};
+use countersign_ledger::event::Body;
 use countersign_ledger::hash::EventHash;
 use countersign_ledger::id::{Author, CaseId, Subject};
 
+use crate::case_file::{CaseFile, Found};
 use crate::client::Client;
 use crate::failure::Failure;
 
@@ -56,17 +57,6 @@ pub(super) struct History {
     pub(super) undisclosed: usize,
 }
 
-/// An event of a consignment's stream, as the ledger has it.
-#[derive(Debug)]
-pub(super) struct Found {
-    /// Its hash.
-    pub(super) hash: EventHash,
-    /// What it says.
-    pub(super) event: Event,
-    /// What discloses what it conceals.
-    pub(super) disclosures: Vec<String>,
-}
-
 impl History {
     /// Begins with nothing known.
     pub(super) fn new(case: CaseId, subject: Subject) -> Self {
@@ -94,9 +84,37 @@ impl History {
                 Failure::distrust(format_args!("the server names event {} and does not have it", item.event))
             })?;
             let disclosures = proven.receipt.disclosures().to_vec();
-            found.push(Found { hash: proven.hash, event: proven.event, disclosures });
+            let (seq, time) = (proven.seq, proven.time);
+            found.push(Found { seq, time, hash: proven.hash, event: proven.event, disclosures });
         }
         Self::of(case.clone(), subject.clone(), &found, author)
+    }
+
+    /// Finds the consignments of a case in a file, or one of them, in the order of their first events.
+    ///
+    /// # Errors
+    /// When an event of theirs cannot be read.
+    pub(super) fn in_file(
+        file: CaseFile,
+        case: &CaseId,
+        only: Option<&Subject>,
+        author: &Author,
+    ) -> Result<Vec<Self>, Failure> {
+        let mut order: Vec<(Subject, Vec<Found>)> = Vec::new();
+        let mut places: HashMap<Subject, usize> = HashMap::new();
+        for found in file.events {
+            let subject = found.event.subject.clone();
+            let wanted = subject.ty() == "consignment" && only.is_none_or(|only| *only == subject);
+            if !wanted || found.event.case.as_ref() != Some(case) {
+                continue;
+            }
+            let place = *places.entry(subject.clone()).or_insert_with(|| {
+                order.push((subject, Vec::new()));
+                order.len() - 1
+            });
+            order[place].1.push(found);
+        }
+        order.into_iter().map(|(subject, found)| Self::of(case.clone(), subject, &found, author)).collect()
     }
 
     /// Puts together what a stream's events say, in order.

@@ -485,3 +485,41 @@ fn what_is_disclosed_travels_beside_the_entry() {
     assert_eq!(last, json!({ "disclosure": disclosures[0] }).to_string());
     assert_eq!(served.get("/v1/entries/4").json().get("body"), None, "nothing is concealed there");
 }
+
+#[test]
+fn extracts_are_bundles_of_what_was_asked_for() {
+    use countersign_ledger::bundle::{BundleLine, read_bundle};
+
+    let served = Served::new();
+    let sent = dispatched(&served, "consignment/1");
+    served.post(JSON, sent.as_bytes());
+    let shown = |path: &str| {
+        let answer = served.get(path);
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/jsonl")), "{path}");
+        let lines = read_bundle(&answer.body[..]).map(Result::unwrap);
+        let seqs = lines.filter_map(|line| if let BundleLine::Entry(entry) = line { Some(entry.seq.0) } else { None });
+        (seqs.collect::<Vec<_>>(), String::from_utf8(answer.body.clone()).unwrap())
+    };
+    let case = CASE.unwrap();
+    let size = served.world.ledger.head().size.0;
+    let (seqs, text) = shown(&format!("/v1/bundle?case={case}"));
+    assert!(seqs.contains(&(size - 1)) && text.contains(&format!("\"scope\":{{\"case\":\"{case}\"}}")), "{text}");
+    let (_, text) = shown(&format!("/v1/bundle?case={case}&subject=consignment/1"));
+    assert!(text.contains("\"subject\":\"consignment/1\"}"), "{text}");
+    shown(&format!("/v1/bundle?since={}", size - 1));
+    shown(&format!("/v1/bundle?since={size}&last=withheld"));
+    let not_found = |path: &str| served.get(path).problem(404, "not_found");
+    not_found("/v1/bundle?case=nobody.none");
+    not_found(&format!("/v1/bundle?case={case}&subject=consignment/none"));
+    for bad in [
+        "since=x".to_owned(),
+        format!("since={}", size + 1),
+        "case=A".to_owned(),
+        "subject=consignment/1".to_owned(),
+        format!("case={case}&since=1"),
+        format!("case={case}&case={case}"),
+        "last=shown".to_owned(),
+    ] {
+        served.get(&format!("/v1/bundle?{bad}")).problem(400, "bad_parameter");
+    }
+}
