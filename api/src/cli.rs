@@ -5,6 +5,7 @@
 
 pub mod annual;
 pub mod case;
+pub mod check;
 pub mod completions;
 pub mod context;
 #[cfg(feature = "server")]
@@ -22,6 +23,7 @@ pub mod outbox;
 pub mod party;
 pub mod receive;
 pub mod report;
+mod scans;
 #[cfg(feature = "server")]
 pub mod serve;
 pub mod status;
@@ -94,6 +96,9 @@ enum Command {
     /// Set out what a bundle comes to, as a page to read and print
     Report(Box<report::ReportArgs>),
     /// Write the whole ledger to a bundle file, for the verifier
+    /// Draft end-use checks from what was scanned
+    Check(check::CheckArgs),
+    /// Write the ledger, or a case of it, to a bundle file: for the verifier, and for the field
     Export(export::ExportArgs),
     /// Listen to new entries: one JSON line each
     Stream(stream::StreamArgs),
@@ -147,6 +152,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Findings(args) => findings::run(&args, &context),
         Command::Annual(args) => annual::run(&args, &context),
         Command::Report(args) => report::run(&args, &context),
+        Command::Check(args) => check::run(args, &context),
         Command::Export(args) => export::run(args, &context),
         Command::Stream(args) => stream::run(&args, &context),
         Command::Status(args) => status::run(args, &context),

@@ -8,7 +8,6 @@
 mod history;
 mod parts;
 mod plan;
-mod scans;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Write};
@@ -32,6 +31,7 @@ use serde::Serialize;
 use super::Context;
 use super::import::derive::event_id;
 use super::outbox::{Outbox, Written, written_text};
+use super::scans::Scans;
 use super::submit::{count, receipt_name};
 use crate::case_file::{CaseFile, Cases};
 use crate::client::{Client, Recorded};
@@ -43,7 +43,6 @@ use crate::problem::Problem;
 use history::History;
 use parts::{Beside, split};
 use plan::{FoundAs, Plan, Told};
-use scans::Scans;
 
 const KIND: &str = "transfer.received";
 
@@ -140,7 +139,7 @@ impl FromStr for Short {
 
 /// Which part of a receipt this is.
 #[derive(Debug, Clone, Copy)]
-enum PartArg {
+pub(super) enum PartArg {
     Next,
     Number(u16),
 }

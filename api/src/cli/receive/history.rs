@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use countersign_ledger::disclosure::{Disclosure, Matching, Restored, restore};
+use countersign_ledger::event::Body;
 use countersign_ledger::event::codes::Unit;
 use countersign_ledger::event::common::{Line, LineNumber, Serial};
 use countersign_ledger::event::scalars::Quantity;
-use countersign_ledger::event::Body;
 use countersign_ledger::hash::EventHash;
 use countersign_ledger::id::{Author, CaseId, Subject};
 

@@ -7,7 +7,7 @@ use countersign_ledger::event::common::{LineNumber, Serial};
 use countersign_ledger::event::scalars::Quantity;
 
 use super::history::{History, SentLine};
-use super::scans::{Scans, look_alike};
+use crate::cli::scans::{Known, Scans};
 use crate::escape::quoted;
 use crate::failure::Failure;
 
@@ -126,7 +126,12 @@ impl Plan {
         named: &mut HashSet<String>,
     ) {
         let mut before = 0usize;
-        for serial in &scans.serials {
+        let known = Known::of(history.sent.iter().flat_map(|line| &line.serials));
+        for (at, serial) in scans.serials.iter().enumerate() {
+            if let Some(note) = scans.is_cut_off(at, &known) {
+                self.notes.push(note);
+                continue;
+            }
             let mark = serial.normalised();
             match sent.by_mark.get(&mark) {
                 Some((line, _)) if history.has(*line, &mark) => before += 1,
@@ -137,20 +142,14 @@ impl Plan {
                     }
                 }
                 None => {
-                    let marks = history.sent.iter().flat_map(|line| &line.serials);
-                    self.notes.extend(look_alike(serial, marks));
+                    self.notes.extend(known.suggestion(serial));
                     self.unexpected.push(serial.clone());
                 }
             }
         }
-        for (n, what) in [
-            (scans.blank, "blank lines left out"),
-            (scans.repeated, "serials scanned more than once, counted once"),
-            (before, "serials received before, left out"),
-        ] {
-            if n > 0 {
-                self.notes.push(format!("{n} {what}"));
-            }
+        self.notes.extend(scans.notes());
+        if before > 0 {
+            self.notes.push(format!("{before} serials received before, left out"));
         }
     }
 
@@ -274,7 +273,8 @@ impl Told {
         for serial in self.absent.iter().chain(&self.damaged) {
             if !sent.by_mark.contains_key(&serial.normalised()) {
                 let marks = history.sent.iter().flat_map(|line| &line.serials);
-                let hint = look_alike(serial, marks)
+                let hint = Known::of(marks)
+                    .suggestion(serial)
                     .unwrap_or_else(|| "`countersign event show` lists what was sent".to_owned());
                 return Err(Failure::usage(format_args!("serial {} was not sent", quoted(serial.as_str()))).hint(hint));
             }
@@ -332,7 +332,7 @@ mod tests {
     }
 
     fn scans(texts: &[&str]) -> Option<Scans> {
-        Some(Scans { serials: serials(texts), blank: 0, repeated: 0 })
+        Some(Scans { serials: serials(texts), ..Scans::default() })
     }
 
     fn marks(result: &LineResult, found: FoundAs) -> Vec<&str> {
