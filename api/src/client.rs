@@ -137,6 +137,22 @@ impl Client {
         self.0.trust.newest()
     }
 
+    /// Checks that a checkpoint from elsewhere is of the same history: signed by the ledger's log, and consistent with
+    /// what the server shows.
+    ///
+    /// # Errors
+    /// When it is not, or the server gives no answer.
+    pub fn check_history(&self, checkpoint: &SignedCheckpoint) -> Result<(), ClientError> {
+        self.0.trust.observe(&self.0.transport, checkpoint, TreeSize(0))
+    }
+
+    /// Returns by how much this machine's clock is ahead of the server's, in milliseconds, by the `Date` of its latest
+    /// answer, if it had one.
+    #[must_use]
+    pub fn clock_ahead(&self) -> Option<i64> {
+        self.0.transport.clock_ahead()
+    }
+
     /// Asks about the ledger. What it says beyond its id is the server's word.
     ///
     /// # Errors

@@ -9,11 +9,15 @@ use std::time::Duration;
 use clap::Args;
 use countersign_ledger::hash::LedgerId;
 use countersign_ledger::keys::SigningKey;
+use countersign_ledger::time::{Clock as _, SystemClock};
 
 use crate::client::{Acquaintance, Client, Settings, StateFolder};
 use crate::failure::Failure;
 use crate::keyring::{Keyring, on_a_terminal};
 use crate::output::Output;
+
+/// From how many milliseconds on it is told that the clocks of this machine and the server differ.
+const CLOCK_APART: i64 = 10 * 60_000;
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -137,6 +141,14 @@ impl Context {
                 client.ledger_id()
             ));
         }
+        if let Some(ahead) = client.clock_ahead().filter(|ahead| ahead.abs() >= CLOCK_APART) {
+            let now = SystemClock.now();
+            let (theirs, way) = (now.plus_millis(-ahead), if ahead > 0 { "ahead of" } else { "behind" });
+            out.warn(format_args!(
+                "this machine's clock says {now}, {} {way} the server's, which says {theirs}: set the clock",
+                span(ahead)
+            ));
+        }
         Ok(self.client.get_or_init(|| client).clone())
     }
 
@@ -172,6 +184,16 @@ impl Context {
             return Ok(());
         }
         Err(Failure::refused("you said no: nothing was done"))
+    }
+}
+
+/// Writes a span of time roughly.
+fn span(millis: i64) -> String {
+    let minutes = millis.unsigned_abs() / 60_000;
+    match (minutes / (24 * 60), minutes / 60) {
+        (0, 0) => format!("{minutes} min"),
+        (0, hours) => format!("{hours} h"),
+        (days, _) => format!("{days} d"),
     }
 }
 

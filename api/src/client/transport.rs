@@ -8,8 +8,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use countersign_ledger::time::{Clock as _, SystemClock};
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
@@ -67,7 +69,12 @@ impl fmt::Debug for Settings {
 pub(super) struct Transport {
     agent: Agent,
     settings: Settings,
+    /// By how many milliseconds this machine's clock is ahead of the server's; [`UNKNOWN`] before it is known.
+    ahead: Arc<AtomicI64>,
 }
+
+/// No `Date` was seen yet.
+const UNKNOWN: i64 = i64::MIN;
 
 /// A try that failed, and whether another one makes sense.
 enum Failed {
@@ -95,13 +102,28 @@ impl Transport {
             let roots = RootCerts::new_with_certs(&read_certificates(path)?);
             config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
         }
-        Ok(Self { agent: Agent::new_with_config(config.build()), settings })
+        let ahead = Arc::new(AtomicI64::new(UNKNOWN));
+        Ok(Self { agent: Agent::new_with_config(config.build()), settings, ahead })
     }
 
     /// Returns the server's address.
     #[must_use]
     pub(super) fn server(&self) -> &str {
         &self.settings.server
+    }
+
+    /// Returns by how many milliseconds this machine's clock is ahead of the server's.
+    pub(super) fn clock_ahead(&self) -> Option<i64> {
+        Some(self.ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != UNKNOWN)
+    }
+
+    /// Compares the clocks, where the answer says the server's time (RFC 9110 §6.6.1).
+    fn compare_clocks(&self, answer: &Response<Body>) {
+        let date = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok());
+        if let Some(date) = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()) {
+            let ahead = SystemClock.now().unix_millis().saturating_sub(date.timestamp().as_millisecond());
+            self.ahead.store(ahead, Ordering::Relaxed);
+        }
     }
 
     fn url(&self, path: &str) -> String {
@@ -250,6 +272,7 @@ impl Transport {
         answer: Result<Response<Body>, ureq::Error>,
     ) -> Result<Response<Body>, Failed> {
         let mut answer = answer.map_err(|e| self.broken(&e))?;
+        self.compare_clocks(&answer);
         let status = answer.status().as_u16();
         if answer.status().is_success() {
             return Ok(answer);
