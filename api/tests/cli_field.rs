@@ -363,3 +363,53 @@ fn a_check_is_submitted_at_once_where_there_is_a_server() {
     assert!(said.contains("check/e1 of c.1 is recorded as entry"), "{said}");
     assert_eq!(names(&world, "receipts").len(), 1);
 }
+
+#[test]
+fn what_happened_meanwhile_is_told_before_it_is_submitted() {
+    let world = world();
+    dispatch(&world, CASE, "1", &["SYN-1", "SYN-2"]);
+    world.run(&["export", "--case", CASE, "--output", "case.jsonl"]).ok();
+    let receive_offline = [
+        "receive",
+        "1",
+        "--case",
+        CASE,
+        "--from",
+        "case.jsonl",
+        "--all",
+        "--out",
+        "outbox",
+        "--key",
+        "recipient.pem",
+        "--yes",
+    ];
+    offline(&world, &receive_offline, "").ok();
+    // meanwhile: the case is amended, and another officer receives a part of it
+    world.folder.write("amend.json", r#"{"title":"another","reason":"agreed"}"#);
+    say(&world, "case.amended", &format!("case/{CASE}"), CASE, "amend.json", &["donor", "recipient"]);
+    world.folder.write("scan.txt", "SYN-1\n");
+    world
+        .run(&[
+            "receive",
+            "1",
+            "--case",
+            CASE,
+            "--scans",
+            "scan.txt",
+            "--part",
+            "next",
+            "--key",
+            "recipient.pem",
+            "--yes",
+        ])
+        .ok();
+    let told = world.run(&["event", "submit", "outbox", "--dry-run"]).ok();
+    assert!(told.contains(&format!("case {CASE}: 2 new entries since size 7")), "{told}");
+    assert!(told.contains("the case was amended") && told.contains("recorded a receipt of consignment/1"), "{told}");
+    let told = world.run(&["event", "submit", "outbox", "--json"]).ok();
+    let lines: Vec<Value> = told.lines().map(parsed).collect();
+    assert_eq!((&lines[0]["new_entries"], lines[1]["repeated"].as_bool()), (&json!(2), Some(false)), "{told}");
+    // again: it is recorded already, and the receipt comes again
+    let told = world.run(&["event", "submit", "outbox"]).ok();
+    assert!(told.contains("is recorded already, as entry"), "{told}");
+}
