@@ -16,10 +16,14 @@ pub mod export;
 pub mod findings;
 pub mod import;
 pub mod inbox;
+pub mod incidents;
 #[cfg(feature = "server")]
 pub mod init;
+pub mod items;
 pub mod key;
+pub mod obligations;
 pub mod outbox;
+mod pages;
 pub mod party;
 pub mod receive;
 pub mod report;
@@ -30,6 +34,8 @@ pub mod status;
 pub mod stream;
 pub mod submit;
 pub mod view;
+#[cfg(feature = "server")]
+pub mod views;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -102,8 +108,17 @@ enum Command {
     Export(export::ExportArgs),
     /// Listen to new entries: one JSON line each
     Stream(stream::StreamArgs),
+    /// Where items are, who has them, and what was stated of them
+    Items(Box<items::ItemsArgs>),
+    /// What is due, by date
+    Obligations(obligations::ObligationsArgs),
+    /// Reports of diversions, and what came of them
+    Incidents(incidents::IncidentsArgs),
     /// Say which ledger this is and how it stands
     Status(status::StatusArgs),
+    /// The views of a stopped ledger: rebuild them, say how far they are
+    #[cfg(feature = "server")]
+    Views(views::ViewsArgs),
     /// Play the whole story with a real server and three parties
     #[cfg(feature = "server")]
     Demo(demo::DemoArgs),
@@ -155,6 +170,11 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Check(args) => check::run(args, &context),
         Command::Export(args) => export::run(args, &context),
         Command::Stream(args) => stream::run(&args, &context),
+        Command::Items(args) => items::run(*args, &context),
+        Command::Obligations(args) => obligations::run(args, &context),
+        Command::Incidents(args) => incidents::run(args, &context),
+        #[cfg(feature = "server")]
+        Command::Views(args) => views::run(args, &context),
         Command::Status(args) => status::run(args, &context),
         #[cfg(feature = "server")]
         Command::Demo(args) => demo::run(args, &context),

@@ -15,6 +15,7 @@ mod receipt;
 mod state;
 mod transport;
 mod trust;
+mod views;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub use proposals::{KeyBook, Proposal, ProposalFilter, Signatory, SignatureOutco
 pub use receipt::{Proven, Recorded};
 pub use state::StateFolder;
 pub use transport::{Patience, Settings};
+pub use views::Question;
 
 use crate::problem::Problem;
 use crate::wire::{

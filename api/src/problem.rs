@@ -24,6 +24,8 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 pub enum Code {
     /// A path or query parameter is missing, unknown, repeated or not of its form.
     BadParameter,
+    /// A cursor is not one that this server gave for this question.
+    BadCursor,
     /// The request's body could not be read to its end.
     BadRequest,
     /// There is nothing at this path, or nothing of this name.
@@ -54,8 +56,9 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::BadParameter,
+        Self::BadCursor,
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -76,6 +79,7 @@ impl Code {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::BadParameter => "bad_parameter",
+            Self::BadCursor => "bad_cursor",
             Self::BadRequest => "bad_request",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -96,7 +100,7 @@ impl Code {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
-            Self::BadParameter | Self::BadRequest => 400,
+            Self::BadParameter | Self::BadCursor | Self::BadRequest => 400,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::TooLarge => 413,

@@ -23,24 +23,33 @@ use crate::server::{App, observe, panicked};
 use crate::wire::JSON;
 
 mod annual;
+mod authorizations;
 mod batch;
 mod batch_lines;
 mod bundle;
 mod cases;
+mod consignments;
 mod entries;
 mod events;
 mod evidence;
 mod findings;
 mod health;
+mod incidents;
+mod items;
 mod kinds;
 mod ledger;
 mod lines;
+mod obligations;
 mod parties;
 mod proofs;
 mod proposals;
+mod references;
+mod sites;
+mod state_pages;
 mod stream;
 mod streams;
 mod tiles;
+mod views;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -58,6 +67,7 @@ mod tiles;
         (name = "streams", description = "The events of one subject"),
         (name = "log", description = "Checkpoint, proofs and tiles (C2SP)"),
         (name = "ledger", description = "The ledger, its parties and cases"),
+        (name = "items", description = "Items with their custody history, and what they came with. From the views: each answer says how far they are"),
         (name = "findings", description = "What is overdue, what does not add up"),
         (name = "kinds", description = "What can be said, and who must sign it"),
         (name = "operation", description = "For whoever watches the server"),
@@ -92,6 +102,14 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(parties::party))
         .routes(routes!(cases::list))
         .routes(routes!(cases::case))
+        .routes(routes!(items::list))
+        .routes(routes!(items::item))
+        .routes(routes!(consignments::list))
+        .routes(routes!(authorizations::list))
+        .routes(routes!(sites::list))
+        .routes(routes!(incidents::list))
+        .routes(routes!(obligations::list))
+        .routes(routes!(references::list))
         .routes(routes!(kinds::list))
         .routes(routes!(kinds::kind))
         .routes(routes!(findings::findings))

@@ -17,6 +17,8 @@ use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use countersign_ledger::append::{Ledger, LedgerState};
 use countersign_ledger::proposal::{ProposalLimits, Proposals};
+use countersign_ledger::views::Views;
+use countersign_ledger::views::memory::MemoryKv;
 use hyper_util::rt::TokioTimer;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +28,7 @@ mod books;
 mod connection;
 mod data;
 mod evidence;
+mod follow;
 pub(crate) mod input;
 mod limits;
 mod measured;
@@ -43,6 +46,7 @@ pub(crate) use books::{BookError, book};
 pub use data::{DataArgs, create_data, open_data};
 pub use evidence::DEFAULT_MAX_EVIDENCE;
 pub(crate) use evidence::{EvidenceFolder, NotKept, Upload};
+pub(crate) use follow::{Follower, open_views};
 pub use limits::Limits;
 pub(crate) use measured::MeasuredStore;
 pub(crate) use metrics::{Metrics, Moment};
@@ -86,6 +90,10 @@ pub(crate) struct Shared {
     pub(crate) stopping: CancellationToken,
     /// The description of the API, set once the router is built.
     pub(crate) openapi: OnceLock<Bytes>,
+    /// The views, and what brings them on.
+    views: OnceLock<Arc<Follower>>,
+    /// What authenticates cursors, as long as this process lives.
+    pub(crate) cursor_key: [u8; 32],
 }
 
 impl Deref for App {
@@ -114,6 +122,8 @@ impl App {
             limits,
             stopping: CancellationToken::new(),
             openapi: OnceLock::new(),
+            views: OnceLock::new(),
+            cursor_key: random_key(),
         }))
     }
 
@@ -121,6 +131,26 @@ impl App {
     pub(crate) fn keep_evidence(&self, folder: EvidenceFolder) {
         let _ = self.evidence.set(Arc::new(folder));
     }
+
+    /// Keeps views in these tables. Only the first ones count.
+    pub(crate) fn keep_views(&self, views: Views) {
+        let _ = self.views.set(Arc::new(Follower::new(views)));
+    }
+
+    /// Returns the views: in memory, if they are not kept anywhere.
+    pub(crate) fn views(&self) -> &Arc<Follower> {
+        self.views.get_or_init(|| Arc::new(Follower::new(Views::new(Arc::new(MemoryKv::new())))))
+    }
+}
+
+/// Makes a key of the system's random numbers.
+///
+/// # Panics
+/// When the system has none: no server should run there.
+fn random_key() -> [u8; 32] {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).expect("the system has random numbers");
+    key
 }
 
 /// How serving came to an end.
@@ -198,6 +228,7 @@ pub(crate) async fn serve(
             app.metrics.upkeep();
         }
     };
+    let following = app.views().start(app.ledger.clone())?;
     let mut ended = None;
     tokio::pin!(serving, ending, growing, upkeep);
     loop {
@@ -211,6 +242,9 @@ pub(crate) async fn serve(
             () = &mut upkeep => {}
         }
     }
+    app.views().stop(&app.ledger);
+    // it ends with the batch that it works on; what it panicked of is in the log
+    let _ = following.join();
     match state_of(&app) {
         LedgerState::Failed(reason) => Ok(Ended::Failed(reason)),
         _ => Ok(ended.unwrap_or(Ended::Stopped)),

@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 use crate::problem::Problem;
 
 pub mod proposals;
+pub mod views;
 
 /// One JSON value.
 pub const JSON: &str = "application/json";
@@ -338,6 +339,9 @@ pub struct LedgerInfo {
     pub parties: usize,
     /// How many cases were opened.
     pub cases: usize,
+    /// How far the views are.
+    #[serde(default)]
+    pub views: views::AsOf,
 }
 
 /// What the ledger does with submissions.
@@ -390,6 +394,20 @@ pub struct PartyView {
     pub successor: Option<PartyId>,
     /// Its keys, as they were introduced.
     pub keys: Vec<KeyView>,
+    /// What the views know of it; only where one party is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub views: Option<PartyInViews>,
+}
+
+/// What views know of a party.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct PartyInViews {
+    /// How far the views are.
+    #[serde(flatten)]
+    pub as_of: views::AsOf,
+    /// How many items that it has are in which state; what has no serials counts as one.
+    pub items: BTreeMap<String, u64>,
 }
 
 /// A key of a party.
@@ -470,6 +488,26 @@ pub struct CaseView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "server", schema(value_type = Option<u64>))]
     pub closed: Option<Seq>,
+    /// What the views know of it; only where one case is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub views: Option<CaseInViews>,
+}
+
+/// What views know of a case.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct CaseInViews {
+    /// How far the views are.
+    #[serde(flatten)]
+    pub as_of: views::AsOf,
+    /// How closely end use is monitored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monitoring: Option<String>,
+    /// Its terms (DOMAIN §4), as the latest amendment has them.
+    #[cfg_attr(feature = "server", schema(value_type = Object))]
+    pub terms: Value,
+    /// How many items are in which state; what has no serials counts as one.
+    pub items: BTreeMap<String, u64>,
 }
 
 /// Cases, by id.

@@ -3,9 +3,11 @@
 //! - [`limit`]: how many signatures all cores verify in a second, and do nothing else;
 //! - [`append`]: events prepared, admitted, stored and synced, with receipts; open time; bytes stored;
 //! - [`serve`]: single events over HTTP, from request to receipt;
-//! - [`verify`]: the verifier's program on a bundle of them.
+//! - [`verify`]: the verifier's program on a bundle of them;
+//! - [`views`]: entries applied to views, and items looked up among many.
 
 pub mod append;
 pub mod limit;
 pub mod serve;
 pub mod verify;
+pub mod views;

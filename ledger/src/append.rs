@@ -10,8 +10,9 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rayon::prelude::*;
 
@@ -161,9 +162,18 @@ struct Shared {
     queued: AtomicUsize,
     counters: Counters,
     tables: KeyTables,
+    /// The durable size, for whoever waits for it to grow.
+    grown: (Mutex<TreeSize>, Condvar),
 }
 
 impl Shared {
+    /// Wakes whoever waits, as the ledger has grown or will not.
+    fn tell_waiting(&self, size: TreeSize) {
+        let mut known = self.grown.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = size.max(*known);
+        self.grown.1.notify_all();
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Published> {
         self.published.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -486,6 +496,24 @@ impl Ledger {
         }
     }
 
+    /// Waits until more than `size` entries are durable, the ledger is told to stop, somebody calls [`Ledger::wake`], or
+    /// time is up. Returns how many are.
+    #[must_use]
+    pub fn wait_beyond(&self, size: TreeSize, patience: Duration) -> TreeSize {
+        let (known, grown) = &self.0.shared.grown;
+        let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known > size {
+            return *known;
+        }
+        let (known, _) = grown.wait_timeout(known, patience).unwrap_or_else(PoisonError::into_inner);
+        *known
+    }
+
+    /// Wakes whoever waits for entries.
+    pub fn wake(&self) {
+        self.0.shared.tell_waiting(TreeSize(0));
+    }
+
     /// Records what is queued, then stops. Reads go on.
     pub fn shutdown(&self) {
         {
@@ -495,6 +523,7 @@ impl Ledger {
             }
         }
         self.0.stop();
+        self.wake();
     }
 }
 

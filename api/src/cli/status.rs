@@ -47,6 +47,8 @@ struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     cases: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    views_lag: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     governance: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     high_water: Option<TreeSize>,
@@ -73,6 +75,8 @@ impl Report for Status {
         add("governance", self.governance.clone());
         add("parties", self.parties.map(|n| n.to_string()));
         add("cases", self.cases.map(|n| n.to_string()));
+        let behind = self.views_lag.filter(|lag| *lag > 0);
+        add("views", behind.map(|lag| format!("behind by {lag} entries")));
         add("high water", self.high_water.map(|size| size.to_string()));
         add("entries", Some(self.size.to_string()));
         add("log key", Some(self.log_key.clone()));
@@ -116,6 +120,7 @@ fn online(context: &Context) -> Result<Status, Failure> {
         version: Some(info.version),
         parties: Some(info.parties),
         cases: Some(info.cases),
+        views_lag: Some(info.views.lag),
         governance: Some(format!("{} of {} keys", info.governance.threshold, info.governance.keys.len())),
         high_water: None,
         size: checkpoint.checkpoint().size,
@@ -170,6 +175,7 @@ mod stopped {
             version: None,
             parties: None,
             cases: None,
+            views_lag: None,
             governance: None,
             high_water: Some(high_water.size()),
             size: head.size,

@@ -5,10 +5,11 @@ use axum::extract::State;
 use countersign_ledger::authority::Case;
 use countersign_ledger::id::CaseId;
 
+use super::views::{by_state, read_views};
 use crate::problem::Problem;
 use crate::server::App;
 use crate::server::input::{Params, Segments, parse};
-use crate::wire::{CaseList, CaseView};
+use crate::wire::{CaseInViews, CaseList, CaseView};
 
 const DEFAULT_LIMIT: u64 = 100;
 const MAX_LIMIT: u64 = 1_000;
@@ -51,7 +52,16 @@ pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Result<J
 pub(crate) async fn case(State(app): State<App>, Segments(id): Segments<String>) -> Result<Json<CaseView>, Problem> {
     let id: CaseId = parse("id", &id, CASE_ID)?;
     let found = app.ledger.with_authority(|authority| authority.case(id.as_str()).map(|case| view(&id, case)));
-    found.map(Json).ok_or_else(|| Problem::not_found("case", &id))
+    let mut found = found.ok_or_else(|| Problem::not_found("case", &id))?;
+    let answered = read_views(&app, move |view| Ok((view.case(&id)?, view.items_in_case(&id)?))).await?;
+    let (record, items) = answered.found;
+    found.views = record.map(|record| CaseInViews {
+        as_of: answered.as_of,
+        monitoring: record.monitoring,
+        terms: record.terms,
+        items: by_state(items),
+    });
+    Ok(Json(found))
 }
 
 fn view(id: &CaseId, case: &Case) -> CaseView {
@@ -62,5 +72,6 @@ fn view(id: &CaseId, case: &Case) -> CaseView {
         opened: case.opened,
         latest: case.latest,
         closed: case.closed,
+        views: None,
     }
 }

@@ -39,6 +39,7 @@ pub(crate) async fn ledger(State(app): State<App>) -> Result<Json<LedgerInfo>, P
             version: env!("CARGO_PKG_VERSION").to_owned(),
             parties: authority.parties().len(),
             cases: authority.cases().len(),
+            views: app.views().as_of(head.size),
         })
     });
     info.map(Json).ok_or_else(|| Problem::new(Code::Internal, "the ledger has no entry 0"))

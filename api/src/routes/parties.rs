@@ -4,12 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use countersign_ledger::authority::{Authority, KeyUse, Party};
 use countersign_ledger::hash::KeyId;
-use countersign_ledger::id::PartyId;
+use countersign_ledger::id::{Author, PartyId};
 
+use super::views::{by_state, read_views};
 use crate::problem::Problem;
 use crate::server::App;
 use crate::server::input::{Params, Segments, parse};
-use crate::wire::{KeyStatus, KeyView, PartyList, PartyView};
+use crate::wire::{KeyStatus, KeyView, PartyInViews, PartyList, PartyView};
 
 const DEFAULT_LIMIT: u64 = 100;
 const MAX_LIMIT: u64 = 1_000;
@@ -53,7 +54,10 @@ pub(crate) async fn party(State(app): State<App>, Segments(id): Segments<String>
     let id: PartyId = parse("id", &id, PARTY_ID)?;
     let found =
         app.ledger.with_authority(|authority| authority.party(id.as_str()).map(|party| view(authority, &id, party)));
-    found.map(Json).ok_or_else(|| Problem::not_found("party", &id))
+    let mut found = found.ok_or_else(|| Problem::not_found("party", &id))?;
+    let answered = read_views(&app, move |view| view.items_held(&Author::Party(id))).await?;
+    found.views = Some(PartyInViews { as_of: answered.as_of, items: by_state(answered.found) });
+    Ok(Json(found))
 }
 
 fn view(authority: &Authority, id: &PartyId, party: &Party) -> PartyView {
@@ -65,6 +69,7 @@ fn view(authority: &Authority, id: &PartyId, party: &Party) -> PartyView {
         enrolled: party.enrolled,
         successor: party.successor.clone(),
         keys: party.keys.iter().filter_map(|keyid| key(authority, keyid)).collect(),
+        views: None,
     }
 }
 

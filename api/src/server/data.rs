@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! DIR/db            the store (RocksDB)
+//! DIR/views         views (RocksDB): may be deleted, are rebuilt
 //! DIR/high-water    the newest acknowledged checkpoint; better on another disk (--high-water)
 //! DIR/evidence      files that events name (--evidence)
 //! DIR/log-key.pem   the private key that signs checkpoints (--log-key)
@@ -42,6 +43,12 @@ impl DataArgs {
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
         self.data.join("db")
+    }
+
+    /// Returns the folder of the views.
+    #[must_use]
+    pub fn views_path(&self) -> PathBuf {
+        self.data.join("views")
     }
 
     /// Returns the high-water file.

@@ -9,6 +9,7 @@ use countersign_ledger::json::MAX_INTEGER;
 use serde::de::DeserializeOwned;
 
 use crate::problem::{Code, Problem};
+use crate::wire::views::percent;
 
 /// The placeholders of a path, percent-decoded.
 pub(crate) struct Segments<T>(pub(crate) T);
@@ -75,6 +76,20 @@ impl Params {
         let wrong =
             || Problem::mismatch(Code::BadParameter, name, format!("one of {}", values.join(", ")), &quote(&text));
         values.iter().find(|value| **value == text).map(|value| Some(*value)).ok_or_else(wrong)
+    }
+
+    /// Returns the parameters without some of them, as one text that is the same for the same question.
+    pub(crate) fn canonical(&self, without: &[&str]) -> String {
+        let mut pairs: Vec<_> = self.0.iter().filter(|(name, _)| !without.contains(&name.as_str())).collect();
+        pairs.sort_unstable();
+        format!("{pairs:?}")
+    }
+
+    /// Returns the parameters without some of them, as a query.
+    pub(crate) fn query(&self, without: &[&str]) -> String {
+        let pairs = self.0.iter().filter(|(name, _)| !without.contains(&name.as_str()));
+        let pairs = pairs.map(|(name, value)| format!("{}={}", percent(name), percent(value)));
+        pairs.collect::<Vec<_>>().join("&")
     }
 
     /// Refuses parameters that nobody took.

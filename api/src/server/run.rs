@@ -12,7 +12,7 @@ use countersign_ledger::hash::LedgerId;
 use serde::Serialize;
 
 use super::data::open_measured;
-use super::{App, DataArgs, Ended, EvidenceFolder, Limits, Metrics, serve};
+use super::{App, DataArgs, Ended, EvidenceFolder, Limits, Metrics, open_views, serve};
 use crate::failure::Failure;
 use crate::keyring::Keyring;
 use crate::output::{Output, Report};
@@ -69,6 +69,7 @@ pub fn run(options: Options, keyring: &Keyring, output: &Output) -> Result<(), F
     let folder = options.evidence.unwrap_or_else(|| options.data.data.join("evidence"));
     let evidence = EvidenceFolder::open(&folder, options.max_evidence);
     app.keep_evidence(evidence.map_err(|e| Failure::file(&folder, "use", &e))?);
+    app.keep_views(open_views(&options.data.views_path(), &**ledger.store())?);
     let stop = {
         let _inside = runtime.enter();
         stop_signal()?

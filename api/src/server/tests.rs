@@ -28,6 +28,8 @@ mod resources;
 #[path = "../../../ledger/tests/support/mod.rs"]
 mod support;
 
+mod views;
+
 use support::{Draft, World, draft, key};
 
 pub(super) const CASE: Option<&str> = Some("us-dsca.x1");

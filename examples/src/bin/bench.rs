@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use countersign_examples::bench::{append, limit, serve, verify};
+use countersign_examples::bench::{append, limit, serve, verify, views};
 use countersign_examples::world::World;
 use countersign_ledger::bundle::{Compression, write_full};
 use countersign_ledger::submission::Submission;
+use countersign_ledger::views::Readers;
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -26,6 +27,9 @@ struct Arguments {
     /// How many events to post singly over 64 connections (a twentieth of it over one).
     #[arg(long, default_value_t = 20_000)]
     posts: usize,
+    /// Among how many items to look for serials.
+    #[arg(long, default_value_t = 1_000_000)]
+    items: usize,
 }
 
 fn main() -> Result<()> {
@@ -35,13 +39,14 @@ fn main() -> Result<()> {
         runs.push(run(*entries)?);
     }
     let http = http(arguments.posts)?;
+    let items = look_up(arguments.items)?;
     let memory = memory_per_entry(&runs);
     if let Some(bytes) = memory {
         println!(
             "verifier memory                {bytes:>10.0} bytes an entry, between the smallest and the largest run"
         );
     }
-    let summary = json!({ "runs": runs, "http": http, "verifier_bytes_per_entry": memory });
+    let summary = json!({ "runs": runs, "http": http, "views": items, "verifier_bytes_per_entry": memory });
     println!("{summary}");
     Ok(())
 }
@@ -68,6 +73,8 @@ fn run(entries: usize) -> Result<Value> {
     let append_ratio = appended * 2.0 / signatures;
     println!("bulk append                    {appended:>10.0} events/s    {append_ratio:.2} of the limit");
 
+    let (followed, rebuilt) = views_of(&world, folder.path(), appended)?;
+
     let (id, log) = (world.id, world.log.clone());
     world.ledger.shutdown();
     drop(world);
@@ -92,9 +99,43 @@ fn run(entries: usize) -> Result<Value> {
     println!("stored                         {stored:>10} bytes        {stored_ratio:.2} of the entries' bytes");
     Ok(json!({
         "entries": entries, "signatures_per_second": signatures, "append_per_second": appended,
-        "append_ratio": append_ratio, "open_ms": opened.as_secs_f64() * 1e3, "verify_per_second": verified,
+        "append_ratio": append_ratio, "views_follow_per_second": followed, "views_rebuild_per_second": rebuilt,
+        "views_follow_ratio_to_append": followed / appended, "open_ms": opened.as_secs_f64() * 1e3, "verify_per_second": verified,
         "verify_ratio": verify_ratio, "verifier_resident_bytes": resident, "bundle_bytes": bundle_bytes,
         "stored_bytes": stored, "stored_ratio": stored_ratio,
+    }))
+}
+
+/// Applies what was appended to views: as the thread beside a server does, and as a rebuild does.
+fn views_of(world: &World, folder: &Path, appended: f64) -> Result<(f64, f64)> {
+    let store = &**world.ledger.store();
+    let entries = usize::try_from(world.ledger.head().size.0)?;
+    let (_, one) = views::apply(store, &folder.join("views-one"), 512, Readers::One)?;
+    let (_, all) = views::apply(store, &folder.join("views-all"), 4_096, Readers::All)?;
+    let (followed, rebuilt) = (per_second(entries, one), per_second(entries, all));
+    println!(
+        "views follow (one thread)      {followed:>10.0} entries/s   {:.2} of the append rate",
+        followed / appended
+    );
+    println!("views rebuild (all cores)      {rebuilt:>10.0} entries/s   {:.2} of the append rate", rebuilt / appended);
+    Ok((followed, rebuilt))
+}
+
+fn look_up(items: usize) -> Result<Value> {
+    println!("== look-ups among {items} items");
+    let found = views::look_up(items, 20_000)?;
+    let millis = |time: Duration| time.as_secs_f64() * 1e3;
+    let built = per_second(found.items, found.built);
+    println!("views made                     {built:>10.0} items/s");
+    println!(
+        "by serial                      p50 {:.3} ms   p99 {:.3} ms   with history p99 {:.3} ms",
+        millis(found.p50),
+        millis(found.p99),
+        millis(found.history_p99)
+    );
+    Ok(json!({
+        "items": found.items, "built_items_per_second": built, "p50_ms": millis(found.p50), "p99_ms": millis(found.p99),
+        "history_p99_ms": millis(found.history_p99),
     }))
 }
 

@@ -344,6 +344,8 @@ impl Committer {
         if published.authority.closed().is_some() {
             *self.shared.state() = LedgerState::Closed;
         }
+        drop(published);
+        self.shared.tell_waiting(self.frontier.size());
     }
 }
 

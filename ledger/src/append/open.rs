@@ -6,7 +6,7 @@
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
 
 use super::committer::{Committer, apply, entry_at};
 use super::tiles::{StoreTiles, TileError};
@@ -303,6 +303,7 @@ fn start(
 ) -> Result<Ledger, OpenError> {
     let state = if authority.closed().is_some() { LedgerState::Closed } else { LedgerState::Serving };
     let note = checkpoint.note().to_string();
+    let size = checkpoint.checkpoint().size;
     let shared = Arc::new(Shared {
         store: parts.store,
         clock: parts.clock,
@@ -311,6 +312,7 @@ fn start(
         queued: AtomicUsize::new(0),
         counters: Counters::default(),
         tables: KeyTables::default(),
+        grown: (Mutex::new(size), Condvar::new()),
     });
     let committer = Committer {
         shared: Arc::clone(&shared),

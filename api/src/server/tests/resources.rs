@@ -303,6 +303,14 @@ fn the_description_names_every_route() {
         "/v1/bundle",
         "/v1/annual",
         "/v1/findings",
+        "/v1/items",
+        "/v1/items/{key}",
+        "/v1/consignments",
+        "/v1/authorizations",
+        "/v1/sites",
+        "/v1/incidents",
+        "/v1/obligations",
+        "/v1/references",
         "/v1/proposals",
         "/v1/proposals/signatures",
         "/v1/proposals/{event}",
@@ -314,7 +322,7 @@ fn the_description_names_every_route() {
     ] {
         assert!(paths.contains_key(path), "{path}");
     }
-    assert_eq!(paths.len(), 33);
+    assert_eq!(paths.len(), 41);
     let description = api["info"]["description"].as_str().unwrap();
     for (code, _) in crate::problem::codes() {
         assert!(description.contains(&format!("`{code}`")), "{code}");
