@@ -461,7 +461,7 @@ def table(v):
 PATTERN = form(KIND + r"|[a-z_]+\.\*|\*")
 K = record({"public_key": lambda v: b64(v, 32), "holder": text, "uses": array(PATTERN), "not_after": nullable(millis)})
 ORIGIN, LOG_KEY = form(r"[a-z0-9][a-z0-9./_-]{2,127}"), lambda v: VKey(v, 1)
-PARTY_PARTS = {"name": text, "country": nullable(form("[A-Z]{2}")), "capacities": array(one_of(*CAPACITIES), distinct=True)}
+PARTY_PARTS = {"name": text, "country": nullable(form("[A-Z]{2}")), "capacities": array(one_of(*CAPACITIES))}
 CASE_PARTS = {
     "title": text, "legal_basis": array(text), "roles": roles,
     "terms": record({}, {**{t: integer(0, 36_500) for t in DAYS}, "site_certificate_before_dispatch": boolean,
@@ -1036,6 +1036,7 @@ class Bundle:
         self.receipt, self.state, self.tree = receipt, Authority(), Tree()
         self.ledger = self.note = self.header = self.before = self.time = self.root = self.root_then = None
         self.governance, self.heads, self.ids, self.stopped, self.withheld = None, {}, set(), False, False
+        self.lost = False
         self.current, self.given_here, self.newest = None, [], None
         self.evidence = {file: False for file in evidence}
         self.number = 0
@@ -1169,12 +1170,16 @@ class Bundle:
         entry = read_entry(line)
         if entry["seq"] != seq:
             self.report.fail("FORMAT", "seq", seq, self.number, seq, entry["seq"])
+        try:
+            event = read_event(entry["payload"], seq, self.state.log_keys[0][1].name if self.state.log_keys else None)
+        except Malformed:
+            self.place_of_malformed(entry["payload"], seq)
+            raise
         if self.time is not None and entry["ms"] < self.time:
             self.report.fail("TIME", "the time goes back", seq, self.number)
         self.time = entry["ms"]
         if self.newest is not None and entry["ms"] > self.newest * 1000 + 300_000:
             self.report.fail("TIME", "later than the newest cosignature", seq, self.number)
-        event = read_event(entry["payload"], seq, self.state.log_keys[0][1].name if self.state.log_keys else None)
         hash_ = sha(pae(entry["payload"])).hex()
         self.judge_ledger(event, hash_, seq)
         for file in event.get("evidence", ()):
@@ -1183,6 +1188,25 @@ class Bundle:
         if not self.stopped:
             self.judge(entry, event, hash_, seq)
             self.current = (event, seq, self.number)
+
+    def place_of_malformed(self, payload, seq):
+        """A malformed event still has a place, if it says which: the pointers and `after` of later ones may name it."""
+        try:
+            event = parse(payload)
+            form("[a-z_]+/" + ID)(event["subject"])
+            nullable(form(ID))(event.get("case"))
+        except (Malformed, KeyError, TypeError, AttributeError):
+            self.lost = True
+            return
+        stream, hash_ = (event.get("case"), event["subject"]), sha(pae(payload)).hex()
+        self.heads[stream] = (seq, hash_)
+        self.state.events[hash_] = (stream, None, (), False)
+        if event["subject"].split("/")[0] in ("ledger", "party"):
+            self.governance = seq
+
+    def misplaced(self, code, detail, place, expected=None, found=None):
+        """A fault of POINTERS or STREAM; no fault where an event that could not be read may be what is named."""
+        self.report.set(code, "undecided" if self.lost else "failed", detail, *place, expected, found)
 
     def judge_ledger(self, event, hash_, seq):
         if seq == 0:
@@ -1203,15 +1227,15 @@ class Bundle:
                     "case": None if case is None else self.heads.get((case, f"case/{case}"), (None,))[0]}
         for name, wanted in pointers.items():
             if entry[name] != wanted:
-                report.fail("POINTERS", f"{name} points elsewhere", *place, wanted, entry[name])
+                self.misplaced("POINTERS", f"{name} points elsewhere", place, wanted, entry[name])
         # STREAM
         starts, after = stream not in self.heads, event["after"]
         if starts != (after is None):
-            report.fail("STREAM", "after is null exactly where a stream starts", *place)
+            self.misplaced("STREAM", "after is null exactly where a stream starts", place)
         elif not starts:
             named = state.events.get(after)
             if not named or named[0] != stream or type_ in ("ledger", "case") and after != self.heads[stream][1]:
-                report.fail("STREAM", "after names no event that it may", *place, self.heads[stream][1], after)
+                self.misplaced("STREAM", "after names no event that it may", place, self.heads[stream][1], after)
         if (event["author"], event["id"]) in self.ids:
             report.fail("STREAM", "an id that this author used before", *place)
         self.ids.add((event["author"], event["id"]))
