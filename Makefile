@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh Debian or Ubuntu machine with Rust: `make demo` and `make test`.
 #
-#   make demo      one story from authorization to a diversion report, verified offline
+#   make demo      one story from authorization to a closed incident, verified offline, with its report
 #   make test      every test
 #   make check     fmt, clippy, docs, deny: what CI asks besides
 #   make bench     speed, as ratios to the signature limit of this machine

@@ -177,39 +177,42 @@ pub struct Check {
 
 /// All checks of one verification.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Checks(Vec<Check>);
+pub struct Checks {
+    rows: Vec<Check>,
+    /// The first entry of a newer format: what it changed is not known (SPEC §13).
+    newer: Option<u64>,
+}
 
 impl Default for Checks {
     fn default() -> Checks {
-        Checks(
-            Code::ALL
-                .iter()
-                .map(|code| Check {
-                    code: *code,
-                    outcome: Outcome::Ok,
-                    place: Place::default(),
-                    fault: None,
-                    detail: None,
-                })
-                .collect(),
-        )
+        let rows = Code::ALL
+            .iter()
+            .map(|code| Check { code: *code, outcome: Outcome::Ok, place: Place::default(), fault: None, detail: None })
+            .collect();
+        Checks { rows, newer: None }
     }
 }
 
 impl Checks {
     /// The rows, in the order of SPEC §13.
     pub fn rows(&self) -> &[Check] {
-        &self.0
+        &self.rows
     }
 
     /// One row.
     pub fn row(&self, code: Code) -> &Check {
-        &self.0[code.index()]
+        &self.rows[code.index()]
     }
 
     /// Notes that a check failed; the first fault of a check stands.
     pub fn fail(&mut self, code: Code, place: Place, fault: Fault) {
-        let row = &mut self.0[code.index()];
+        const RESTING: [Code; 5] = [Code::Checkpoint, Code::Key, Code::Policy, Code::Stream, Code::Pointers];
+        let after = |newer: u64| place.seq.is_none_or(|seq| seq > newer);
+        if RESTING.contains(&code) && self.newer.is_some_and(after) {
+            let why = "an earlier entry of a newer format may have changed what it rests on";
+            return self.undecide(code, place, why);
+        }
+        let row = &mut self.rows[code.index()];
         if row.outcome != Outcome::Failed {
             row.outcome = Outcome::Failed;
             row.place = place;
@@ -218,9 +221,14 @@ impl Checks {
         }
     }
 
+    /// Notes that an entry is of a newer format: what rests on what it may have changed is undecided from here on.
+    pub fn newer_at(&mut self, seq: u64) {
+        self.newer.get_or_insert(seq);
+    }
+
     /// Notes that a check cannot be decided; a fault found before or later goes first.
     pub fn undecide(&mut self, code: Code, place: Place, why: impl Into<String>) {
-        let row = &mut self.0[code.index()];
+        let row = &mut self.rows[code.index()];
         if row.outcome == Outcome::Ok {
             row.outcome = Outcome::Undecided;
             row.place = place;
@@ -230,7 +238,7 @@ impl Checks {
 
     /// Notes that nobody asked for a check.
     pub fn not_applicable(&mut self, code: Code, why: impl Into<String>) {
-        let row = &mut self.0[code.index()];
+        let row = &mut self.rows[code.index()];
         row.outcome = Outcome::NotApplicable;
         row.place = Place::default();
         row.fault = None;
@@ -239,7 +247,7 @@ impl Checks {
 
     /// Makes a check that nobody asked for one that holds, because something else asks for it now.
     pub fn clear_not_applicable(&mut self, code: Code) {
-        let row = &mut self.0[code.index()];
+        let row = &mut self.rows[code.index()];
         if row.outcome == Outcome::NotApplicable {
             row.outcome = Outcome::Ok;
             row.detail = None;
@@ -248,7 +256,7 @@ impl Checks {
 
     /// Adds a remark to a check that holds.
     pub fn remark(&mut self, code: Code, text: impl Into<String>) {
-        let row = &mut self.0[code.index()];
+        let row = &mut self.rows[code.index()];
         if row.outcome == Outcome::Ok {
             row.detail = Some(text.into());
         }
@@ -256,11 +264,14 @@ impl Checks {
 
     /// Whether some check came to this.
     pub fn any(&self, outcome: Outcome) -> bool {
-        self.0.iter().any(|row| row.outcome == outcome)
+        self.rows.iter().any(|row| row.outcome == outcome)
     }
 
     /// The failed check with the earliest place: by line, the file as a whole last.
     pub fn first_fault(&self) -> Option<&Check> {
-        self.0.iter().filter(|row| row.outcome == Outcome::Failed).min_by_key(|row| row.place.line.unwrap_or(u64::MAX))
+        self.rows
+            .iter()
+            .filter(|row| row.outcome == Outcome::Failed)
+            .min_by_key(|row| row.place.line.unwrap_or(u64::MAX))
     }
 }

@@ -676,6 +676,19 @@ fn newer_formats_are_not_checked() {
     let f = line_fault(Wrong { payload_type: Some(PAYLOAD_TYPE.replace("v1", "v2")), ..Wrong::default() });
     let report = f.report();
     assert_eq!((report.verdict(), failed(&report)), (Verdict::NotChecked, vec![]), "{}", report.to_text());
+    // what rests on it is not called false: a case that a newer kind of event opened
+    let mut f = Forge::usual();
+    f.event("case.opened", "case/dd.c9", Some("dd.c9"), "dd", case_body(), &["dd0"], |e| e["countersign"] = json!(2));
+    f.add("transfer.dispatched", "consignment/9", Some("dd.c9"), "dd", json!({"lines": []}), &["dd0"]);
+    let report = f.report();
+    assert_eq!((report.verdict(), failed(&report)), (Verdict::NotChecked, vec![]), "{}", report.to_text());
+    // what came before it is
+    let mut f = Forge::usual();
+    let wrong = f.add("transfer.dispatched", "consignment/9", Some("dd.c9"), "dd", json!({"lines": []}), &["dd0"]);
+    f.event("case.opened", "case/dd.c8", Some("dd.c8"), "dd", case_body(), &["dd0"], |e| e["countersign"] = json!(2));
+    let report = f.report();
+    assert_eq!(report.verdict(), Verdict::Failed, "{}", report.to_text());
+    assert!(failed(&report).contains(&(Policy, Some(wrong as u64))), "{}", report.to_text());
     let bundle = Forge::usual().bundle().replacen("\"countersign_bundle\":1", "\"countersign_bundle\":2", 1);
     let report = check(&bundle, &Forge::usual().given());
     assert_eq!(report.verdict(), Verdict::NotChecked, "{}", report.to_text());

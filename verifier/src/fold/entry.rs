@@ -69,6 +69,7 @@ impl Fold<'_> {
                 let why = format!("{what} needs a newer version of this program");
                 self.checks.undecide(Code::Format, place, why.as_str());
                 self.newer.get_or_insert_with(|| what.clone());
+                self.checks.newer_at(seq);
                 why
             }
             EventError::Malformed(fault) => {
