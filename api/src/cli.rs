@@ -26,6 +26,7 @@ pub mod outbox;
 mod pages;
 pub mod party;
 pub mod receive;
+pub mod reconcile;
 pub mod report;
 mod scans;
 #[cfg(feature = "server")]
@@ -99,6 +100,8 @@ enum Command {
     Findings(Box<findings::FindingsArgs>),
     /// What countries exported and imported in a year, for UNROCA and the Arms Trade Treaty
     Annual(Box<annual::AnnualArgs>),
+    /// Set what was authorized and sent against what came and is there, by line and serial
+    Reconcile(Box<reconcile::ReconcileArgs>),
     /// Set out what a bundle comes to, as a page to read and print
     Report(Box<report::ReportArgs>),
     /// Write the whole ledger to a bundle file, for the verifier
@@ -166,6 +169,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Receive(args) => receive::run(*args, &context),
         Command::Findings(args) => findings::run(&args, &context),
         Command::Annual(args) => annual::run(&args, &context),
+        Command::Reconcile(args) => reconcile::run(&args, &context),
         Command::Report(args) => report::run(&args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Export(args) => export::run(args, &context),

@@ -26,6 +26,7 @@ use countersign_ledger::checkpoint::SignedCheckpoint;
 use countersign_ledger::hash::{EventHash, LedgerId};
 use countersign_ledger::id::{CaseId, Kind, PartyId, Seq, StreamId, TreeSize};
 use countersign_ledger::proof::Receipt;
+use countersign_ledger::reconcile;
 use countersign_ledger::submission::Submission;
 use countersign_ledger::time::Time;
 use serde_json::Value;
@@ -41,7 +42,8 @@ pub use views::Question;
 
 use crate::problem::Problem;
 use crate::wire::{
-    AnnualView, CaseList, CaseView, EntryView, FindingsPage, LedgerInfo, PartyList, PartyView, StreamItem, StreamPage,
+    AnnualView, CaseList, CaseView, EntryView, FindingsPage, LedgerInfo, PartyList, PartyView, ReconciliationPage,
+    StreamItem, StreamPage,
 };
 use receipt::{Asked, check_asked, check_inclusion, check_sent};
 use transport::Transport;
@@ -348,6 +350,25 @@ impl Client {
         self.0.transport.json(&format!("/v1/findings{mark}{}", query.join("&")))
     }
 
+    /// Asks for the reconciliation of a case, holder, site or stock number, as of an instant or now.
+    ///
+    /// # Errors
+    /// When the server gives no answer.
+    pub fn reconciliation(
+        &self,
+        scope: &reconcile::Scope,
+        as_of: Option<Time>,
+    ) -> Result<ReconciliationPage, ClientError> {
+        let (name, value) = match scope {
+            reconcile::Scope::Case(case) => ("case", case.as_str()),
+            reconcile::Scope::Holder(party) => ("holder", party.as_str()),
+            reconcile::Scope::Site(site) => ("site", site.as_str()),
+            reconcile::Scope::StockNumber(number) => ("nsn", number.as_str()),
+        };
+        let as_of = as_of.map(|time| format!("&as_of={time}")).unwrap_or_default();
+        self.0.transport.json(&format!("/v1/reconciliation?{name}={}{as_of}", query_value(value)))
+    }
+
     /// Fetches the JSON Schema of a kind and the rule in force for it.
     ///
     /// # Errors
@@ -382,6 +403,13 @@ impl Client {
         let query = if parameters.is_empty() { String::new() } else { format!("?{}", parameters.join("&")) };
         self.0.transport.stream(&format!("/v1/bundle{query}"))
     }
+}
+
+/// Writes a value of a query: unreserved characters as they are, every other byte as `%XX` (RFC 3986 §2).
+fn query_value(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(one).collect()
 }
 
 fn stream_path(stream: &StreamId) -> String {

@@ -43,6 +43,7 @@ mod obligations;
 mod parties;
 mod proofs;
 mod proposals;
+mod reconciliation;
 mod references;
 mod sites;
 mod state_pages;
@@ -114,6 +115,7 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(kinds::kind))
         .routes(routes!(findings::findings))
         .routes(routes!(annual::annual))
+        .routes(routes!(reconciliation::reconciliation))
         .routes(routes!(bundle::bundle))
         .routes(routes!(openapi))
         .routes(routes!(health::healthz))

@@ -12,6 +12,7 @@ use countersign_ledger::findings::{Finding, Obligation, Unknown};
 use countersign_ledger::hash::{EventHash, FileHash, KeyId, LeafHash, LedgerId, NodeHash};
 use countersign_ledger::id::{Author, CaseId, Kind, PartyId, Seq, Subject, TreeSize};
 use countersign_ledger::keys::{self, PublicKey};
+use countersign_ledger::reconcile::{Row, Total};
 use countersign_ledger::time::Time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -552,6 +553,24 @@ pub struct FindingsPage {
     /// The `after` of the next page, `null` at the end.
     #[cfg_attr(feature = "server", schema(value_type = Option<String>, required))]
     pub next: Option<CaseId>,
+}
+
+/// Reconciliation of a case, holder, site or stock number, computed when asked (DOMAIN §6).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct ReconciliationPage {
+    /// As of when: entries recorded later are left out.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub as_of: Time,
+    /// The size of the ledger that it was computed from.
+    #[cfg_attr(feature = "server", schema(value_type = u64))]
+    pub size: TreeSize,
+    /// By stock number and unit.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<Object>))]
+    pub totals: Vec<Total>,
+    /// By line, each followed by its serials.
+    #[cfg_attr(feature = "server", schema(value_type = Vec<Object>))]
+    pub rows: Vec<Row>,
 }
 
 /// Every kind that has a rule or a schema.

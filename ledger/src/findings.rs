@@ -16,7 +16,7 @@ mod authorizations;
 mod checks;
 mod closing;
 mod code;
-mod consignment;
+pub(crate) mod consignment;
 mod desk;
 mod disposals;
 pub mod incidents;

@@ -28,6 +28,7 @@ pub mod note;
 pub mod policy;
 pub mod proof;
 pub mod proposal;
+pub mod reconcile;
 pub mod refusal;
 pub mod rule;
 pub mod store;

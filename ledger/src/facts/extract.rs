@@ -319,6 +319,9 @@ impl Reader<'_> {
         };
         let statement = self.statement;
         let same = statement.array("same");
+        if statement.conceals_below("/body/same") || statement.conceals_below("/body/remarked") {
+            self.out.concealed.push("/body".to_owned());
+        }
         let (first, second, remarked) = match (same, statement.body.get("remarked")) {
             ([a, b, ..], _) => (side(self, a, "serial"), side(self, b, "serial"), false),
             (_, Some(mark)) => (side(self, mark, "old"), side(self, mark, "new"), true),

@@ -92,8 +92,8 @@ macro_rules! codes {
 
 codes! {
     ReceiptOverdue "RECEIPT_OVERDUE" Warning Subject,
-        "a dispatch has no receipt of all its lines by the deadline", "`expected`, else the end of the dispatch's interval; `receipt_within`", "",
-        "a receipt that is whole or says `last`, `receipt.attested` about the dispatch, or `transfer.not_received`";
+        "a dispatch has no receipt of all its lines by the deadline", "`expected`, else the end of the dispatch's interval; `receipt_within`", "of an attestation, any but `not_seen`",
+        "a receipt that is whole or says `last`, parts that add up to all, `receipt.attested` about the dispatch, or `transfer.not_received`";
     InitialInventoryOverdue "INITIAL_INVENTORY_OVERDUE" Warning Subject,
         "items of a consignment were not inventoried after their receipt", "the end of the receipt's interval; `initial_inventory_within`", "`inventory_grade` or better",
         "a check, or a self-report where `inventory_grade` is `self_declared`, that names every item";
@@ -110,32 +110,32 @@ codes! {
         "a loss report says neither when it happened nor when it became known", "", "",
         "a correction that says when";
     QuantityShort "QUANTITY_SHORT" Serious Subject,
-        "fewer of a line were received than sent, and the receipt is whole, `last`, or its deadline is over", "as `RECEIPT_OVERDUE`, unless the receipt is whole or `last`", "",
-        "`discrepancy.resolved`, or a correction";
+        "fewer of a line were received than sent (a serial is absent, or the sum of the parts is less), and the receipt is whole or `last`, the line is said not to have come, or the deadline of a receipt in parts is over", "as `RECEIPT_OVERDUE`, unless the receipt is whole or `last`", "",
+        "`discrepancy.resolved` for as many, not as `withdrawn`; a correction";
     QuantityOver "QUANTITY_OVER" Warning Subject,
         "more of a line were received than sent", "", "",
-        "`discrepancy.resolved`, or a correction";
+        "`discrepancy.resolved` for as many, not as `withdrawn`; a correction";
     ItemUnexpected "ITEM_UNEXPECTED" Warning Item,
         "an item was received that was not sent", "", "",
-        "`discrepancy.resolved`, or `items.identified`";
+        "`discrepancy.resolved` of a claim about its line, not as `withdrawn`, or `items.identified`";
     ItemUnmatched "ITEM_UNMATCHED" Warning Entry,
         "a statement names an item that no description, or more than one, fits", "", "",
         "a description, `items.identified`, or a correction";
     ItemDamaged "ITEM_DAMAGED" Warning Subject,
-        "items were received damaged", "", "",
-        "`discrepancy.resolved`, or a later sighting in serviceable condition";
+        "items were received damaged, or in a condition that is neither `serviceable` nor `unknown`", "", "of a sighting, any but `not_seen`",
+        "`discrepancy.resolved` of a claim about the line, not as `withdrawn`; of a serial also a later check or self-report in serviceable condition";
     UnitMismatch "UNIT_MISMATCH" Warning Subject,
         "a statement counts a line in a unit that is neither the line's nor what it contains", "", "",
-        "a correction, or a count in the line's unit";
+        "a correction, or a later statement of the kind that counts the line in a unit that fits";
     DispatchExceedsAuthorization "DISPATCH_EXCEEDS_AUTHORIZATION" Serious Subject,
-        "more of a line was sent than authorized, or it was sent after the authorization was cancelled", "", "",
-        "an authorization line of that amount, or a correction";
+        "more was sent under an authorization line than all its authorizations allow, or it was sent on a day after they were cancelled", "", "",
+        "an authorization of as much more, or a correction";
     DispatchWithoutAuthorization "DISPATCH_WITHOUT_AUTHORIZATION" Serious Subject,
         "a dispatch line names no authorization line, or one that does not exist", "", "",
         "a correction that names it";
     SiteNotCertified "SITE_NOT_CERTIFIED" Serious Subject,
-        "items were sent to, or found at, a site without a certificate, where the terms ask for one", "the dispatch or check; `site_certificate_before_dispatch`", "",
-        "`site.certified` that was recorded before, or after for what follows";
+        "items were sent to, or found by a check at, a site of whose code no certificate was in force that day, where the terms ask for one", "the dispatch or check; `site_certificate_before_dispatch`", "",
+        "a `site.certified` that was in force that day, or a correction";
     SiteCertificateExpired "SITE_CERTIFICATE_EXPIRED" Warning Subject,
         "the certificate of a site that holds items has expired", "`valid_until`", "",
         "a new `site.certified`, or that no item is there any more";
@@ -176,14 +176,14 @@ codes! {
         "items were destroyed or demilitarized without a witness that signed", "", "",
         "a correction, or evidence added by a party that did not dispose of them";
     DiscrepancyUnresolved "DISCREPANCY_UNRESOLVED" Warning Subject,
-        "a discrepancy was reported and not resolved", "", "",
-        "`discrepancy.resolved` about it";
+        "a discrepancy was reported and not all its lines are resolved", "", "",
+        "`discrepancy.resolved` about it, for every line";
     DiscrepancyLate "DISCREPANCY_LATE" Warning Subject,
-        "a discrepancy was reported after the deadline", "the end of the receipt's interval; `discrepancy_claim_within`", "",
+        "a discrepancy was reported after the deadline", "the end of the interval of the last receipt before it that names its lines; `discrepancy_claim_within`", "",
         "nothing: it stays on record";
     TitlePending "TITLE_PENDING" Info Subject,
-        "items were received whole and title was not transferred", "the end of the receipt's interval", "",
-        "`title.transferred`";
+        "a receipt that is whole or `last` has items of which title was not transferred", "the end of the receipt's interval", "",
+        "`title.transferred` of the line, or of every serial that came";
     DiversionOpen "DIVERSION_OPEN" Serious Subject,
         "an incident is not closed", "", "",
         "`incident.closed` by a party that is not accused, citing a finding";

@@ -15,36 +15,36 @@ use crate::time::Date;
 
 /// Some of a line, as one statement has it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Part {
+pub(crate) struct Part {
     /// The statement.
-    pub(super) seq: Seq,
+    pub(crate) seq: Seq,
     /// By when it was so.
-    pub(super) at: Date,
+    pub(crate) at: Date,
     /// How many; `None` in a unit that is neither the line's nor what that contains.
-    pub(super) amount: Option<Exact>,
+    pub(crate) amount: Option<Exact>,
 }
 
 /// What is said of one line.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// How it is counted.
-    pub(super) measure: Measure,
+    pub(crate) measure: Measure,
     /// What was sent.
-    pub(super) sent: Vec<Part>,
+    pub(crate) sent: Vec<Part>,
     /// What was received, expected or not.
-    pub(super) received: Vec<Part>,
+    pub(crate) received: Vec<Part>,
     /// Serials that were sent and are said not to have come, each with its receipt.
-    pub(super) absent: BTreeMap<String, Seq>,
+    pub(crate) absent: BTreeMap<String, Seq>,
     /// Serials that came.
-    pub(super) present: BTreeSet<String>,
+    pub(crate) present: BTreeSet<String>,
     /// Serials that came and were not sent.
-    pub(super) unexpected: BTreeMap<String, Seq>,
+    pub(crate) unexpected: BTreeMap<String, Seq>,
     /// Serials that came damaged.
-    pub(super) damaged: BTreeMap<String, Seq>,
+    pub(crate) damaged: BTreeMap<String, Seq>,
     /// Receipts of a condition that is no sound one, without the serials.
-    pub(super) unsound: BTreeMap<Seq, String>,
+    pub(crate) unsound: BTreeMap<Seq, String>,
     /// Receipts that conceal some of their serials.
-    pub(super) concealed: Vec<Seq>,
+    pub(crate) concealed: Vec<Seq>,
 }
 
 impl Line {
@@ -53,59 +53,59 @@ impl Line {
     }
 
     /// Tells whether each amount is in a unit that can be compared.
-    pub(super) fn comparable(&self) -> bool {
+    pub(crate) fn comparable(&self) -> bool {
         self.sent.iter().chain(&self.received).all(|part| part.amount.is_some())
     }
 
     /// Returns how much was sent by some of the dispatches.
-    pub(super) fn sent_by(&self, by: impl Fn(Seq) -> bool) -> Exact {
+    pub(crate) fn sent_by(&self, by: impl Fn(Seq) -> bool) -> Exact {
         Self::sum(self.sent.iter().filter(|part| by(part.seq)))
     }
 
     /// Returns how much came.
-    pub(super) fn came(&self) -> Exact {
+    pub(crate) fn came(&self) -> Exact {
         Self::sum(&self.received)
     }
 
     /// Returns how much of what was sent came: without the serials that were not sent.
-    pub(super) fn came_of_sent(&self) -> Exact {
+    pub(crate) fn came_of_sent(&self) -> Exact {
         self.came().less(self.measure.whole(self.unexpected.len()))
     }
 
     /// Returns serials that no receipt found.
-    pub(super) fn missing(&self) -> impl Iterator<Item = (&String, Seq)> {
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (&String, Seq)> {
         self.absent.iter().filter(|(serial, _)| !self.present.contains(*serial)).map(|(serial, seq)| (serial, *seq))
     }
 }
 
 /// A claim that a receipt differs from its papers.
 #[derive(Debug)]
-pub(super) struct Claim<'a> {
+pub(crate) struct Claim<'a> {
     /// The report.
-    pub(super) statement: &'a Statement,
+    pub(crate) statement: &'a Statement,
     /// Its lines that no resolution covers.
-    pub(super) open: BTreeSet<String>,
+    pub(crate) open: BTreeSet<String>,
     /// Entries that resolve it.
-    pub(super) resolved_by: Vec<Seq>,
+    pub(crate) resolved_by: Vec<Seq>,
     /// Lines that are settled, not only withdrawn, each with what was claimed.
     settled: Vec<(String, Value)>,
 }
 
 /// Everything of one consignment.
 #[derive(Debug)]
-pub(super) struct Consignment<'a> {
-    pub(super) stream: &'a StreamId,
-    pub(super) dispatches: Vec<&'a Statement>,
-    pub(super) receipts: Vec<&'a Statement>,
-    pub(super) not_received: Vec<&'a Statement>,
-    pub(super) titles: Vec<&'a Statement>,
-    pub(super) claims: Vec<Claim<'a>>,
-    pub(super) lines: BTreeMap<String, Line>,
+pub(crate) struct Consignment<'a> {
+    pub(crate) stream: &'a StreamId,
+    pub(crate) dispatches: Vec<&'a Statement>,
+    pub(crate) receipts: Vec<&'a Statement>,
+    pub(crate) not_received: Vec<&'a Statement>,
+    pub(crate) titles: Vec<&'a Statement>,
+    pub(crate) claims: Vec<Claim<'a>>,
+    pub(crate) lines: BTreeMap<String, Line>,
     attested: BTreeSet<EventHash>,
 }
 
 /// Tells whether a statement is the whole, or the last part, of what it is about.
-pub(super) fn closes(statement: &Statement) -> bool {
+pub(crate) fn closes(statement: &Statement) -> bool {
     statement.body.get("part").is_none() || statement.body.get("last").and_then(Value::as_bool) == Some(true)
 }
 
@@ -116,7 +116,7 @@ fn numbers(statement: &Statement) -> impl Iterator<Item = &str> {
 
 impl<'a> Consignment<'a> {
     /// Reads a consignment.
-    pub(super) fn read(book: &'a Book, stream: &'a StreamId) -> Self {
+    pub(crate) fn read(book: &'a Book, stream: &'a StreamId) -> Self {
         let mut read = Self {
             stream,
             dispatches: Vec::new(),
@@ -185,18 +185,18 @@ impl<'a> Consignment<'a> {
     }
 
     /// Returns the receipt that says that nothing more comes of a dispatch.
-    pub(super) fn closing(&self, dispatch: &Statement) -> Option<&'a Statement> {
+    pub(crate) fn closing(&self, dispatch: &Statement) -> Option<&'a Statement> {
         let mut closing = self.receipts.iter().copied().filter(|receipt| closes(receipt));
         closing.find(|receipt| receipt.seq > dispatch.seq || receipt.by() >= dispatch.by())
     }
 
     /// Tells whether somebody attests that a dispatch came, in place of the receipt.
-    pub(super) fn attested(&self, dispatch: &Statement) -> bool {
+    pub(crate) fn attested(&self, dispatch: &Statement) -> bool {
         self.attested.contains(&dispatch.event)
     }
 
     /// Returns the statement that a line did not come.
-    pub(super) fn said_missing(&self, number: &str) -> Option<&'a Statement> {
+    pub(crate) fn said_missing(&self, number: &str) -> Option<&'a Statement> {
         let names = |statement: &&&Statement| {
             statement.array("lines").is_empty() || numbers(statement).any(|line| line == number)
         };
@@ -204,17 +204,17 @@ impl<'a> Consignment<'a> {
     }
 
     /// Returns when a dispatch is expected, or was made.
-    pub(super) fn awaited(dispatch: &Statement) -> Date {
+    pub(crate) fn awaited(dispatch: &Statement) -> Date {
         dispatch.get("expected").unwrap_or_else(|| dispatch.by())
     }
 
     /// Returns the numbers of the lines of a dispatch.
-    pub(super) fn lines_of(dispatch: &Statement) -> impl Iterator<Item = &str> {
+    pub(crate) fn lines_of(dispatch: &Statement) -> impl Iterator<Item = &str> {
         dispatch.array("lines").iter().filter_map(|line| line.get("line").and_then(Value::as_str))
     }
 
     /// Returns by how much settled claims say that less (or, with `over`, more) of a line came than was sent.
-    pub(super) fn settled(&self, number: &str, over: bool) -> Exact {
+    pub(crate) fn settled(&self, number: &str, over: bool) -> Exact {
         let Some(line) = self.lines.get(number) else { return Exact::ZERO };
         let lines = self.claims.iter().flat_map(|claim| &claim.settled).filter(|(of, _)| of == number);
         let amounts = lines.filter_map(|(_, claimed)| {
@@ -227,13 +227,13 @@ impl<'a> Consignment<'a> {
     }
 
     /// Tells whether a claim about a line that was made after an entry is settled.
-    pub(super) fn settled_since(&self, number: &str, seq: Seq) -> bool {
+    pub(crate) fn settled_since(&self, number: &str, seq: Seq) -> bool {
         let since = self.claims.iter().filter(|claim| claim.statement.seq > seq);
         since.flat_map(|claim| &claim.settled).any(|(of, _)| of == number)
     }
 
     /// Returns the key of an item of a line; of what has no serial, without one.
-    pub(super) fn key(&self, number: &str, serial: Option<&str>) -> Option<ItemKey> {
+    pub(crate) fn key(&self, number: &str, serial: Option<&str>) -> Option<ItemKey> {
         let (case, subject) = (self.stream.case.clone()?, self.stream.subject.clone());
         Some(ItemKey { case, subject, line: number.to_owned(), serial: serial.map(str::to_owned) })
     }

@@ -48,6 +48,8 @@ pub(super) struct Out<'a> {
     terms: BTreeMap<CaseId, Terms>,
     /// Per case, the statements that conceal what became of which items.
     hidden: HashMap<CaseId, Vec<Seq>>,
+    /// Per case, these and the statements that conceal which items they describe.
+    concealing: HashMap<CaseId, Vec<Seq>>,
     done: Assessment,
 }
 
@@ -55,21 +57,21 @@ impl<'a> Out<'a> {
     pub(super) fn new(book: &'a Book) -> Self {
         let terms = book.cases().map(|case| (case.clone(), Terms::of(book, case))).collect();
         let mut hidden: HashMap<CaseId, Vec<Seq>> = HashMap::new();
+        let mut concealing: HashMap<CaseId, Vec<Seq>> = HashMap::new();
         for (seq, _) in book.items().concealed() {
             let Some(statement) = book.by_seq(*seq) else { continue };
-            // what describes items says nothing of what became of them, nor does what stands outside any case
-            let describes = matches!(statement.kind.as_str(), "transfer.dispatched" | "holding.declared");
-            if describes {
+            let Some(case) = &statement.stream.case else { continue };
+            concealing.entry(case.clone()).or_default().push(*seq);
+            // what describes items says nothing of what became of them
+            if matches!(statement.kind.as_str(), "transfer.dispatched" | "holding.declared") {
                 continue;
             }
-            if let Some(case) = &statement.stream.case {
-                hidden.entry(case.clone()).or_default().push(*seq);
-            }
+            hidden.entry(case.clone()).or_default().push(*seq);
         }
-        for seqs in hidden.values_mut() {
+        for seqs in hidden.values_mut().chain(concealing.values_mut()) {
             seqs.dedup();
         }
-        Self { book, today: book.as_of().utc_date(), terms, hidden, done: Assessment::default() }
+        Self { book, today: book.as_of().utc_date(), terms, hidden, concealing, done: Assessment::default() }
     }
 
     pub(super) fn finish(self) -> Assessment {
@@ -97,6 +99,11 @@ impl<'a> Out<'a> {
     /// Returns statements of a case that conceal what became of which items, in order.
     pub(super) fn hidden(&self, case: Option<&CaseId>) -> &[Seq] {
         case.and_then(|case| self.hidden.get(case)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns statements of a case that conceal something of which items there are, or what became of them, in order.
+    pub(super) fn concealing(&self, case: Option<&CaseId>) -> &[Seq] {
+        case.and_then(|case| self.concealing.get(case)).map_or(&[], Vec::as_slice)
     }
 
     /// Tells whether what a finding needs is shown in full.

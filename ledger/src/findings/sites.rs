@@ -149,7 +149,7 @@ fn expired(out: &mut Out<'_>, code: &str, sites: &[Site<'_>], held: &[&Item]) {
         out.obligation(Code::SiteCertificateExpired, site.stream, (last.seq, last.from), last.until, what);
         return;
     }
-    let acts = out.hidden(site.stream.case.as_ref());
+    let acts = out.concealing(site.stream.case.as_ref());
     if !acts.is_empty() {
         let why = "what became of items that were at the site is not disclosed in full";
         let entries = acts.to_vec();
@@ -170,7 +170,7 @@ fn expired(out: &mut Out<'_>, code: &str, sites: &[Site<'_>], held: &[&Item]) {
 /// Returns statements that may say where items are and do not show it.
 fn places_hidden(out: &Out<'_>, site: &StreamId) -> Vec<Seq> {
     let Some(case) = site.case.as_ref() else { return Vec::new() };
-    let mut hidden: Vec<Seq> = out.hidden(Some(case)).to_vec();
+    let mut hidden: Vec<Seq> = out.concealing(Some(case)).to_vec();
     for ty in ["consignment", "holding", "movement"] {
         for statement in out.book.streams(Some(case), ty).flat_map(|stream| out.book.stream(stream)) {
             let places = matches!(statement.kind.as_str(), "transfer.received" | "holding.declared" | "items.moved");

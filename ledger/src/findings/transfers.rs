@@ -245,11 +245,17 @@ fn unexpected(out: &mut Out<'_>, of: &Consignment<'_>) {
             }));
         }
     }
+    let links = |seq: &Seq| out.book.by_seq(*seq).is_some_and(|s| s.kind.as_str() == "items.identified");
+    let hidden: Vec<Seq> = out.hidden(of.stream.case.as_ref()).iter().copied().filter(links).collect();
     for (key, seq, since, detail) in found {
         if of.settled_since(&key.line, seq) || out.book.items().is_identified(&key) {
             continue;
         }
         let (code, stream) = (Code::ItemUnexpected, of.stream);
+        if !hidden.is_empty() {
+            out.unknown(code, stream, hidden.clone(), "which items were identified is not disclosed");
+            continue;
+        }
         out.find(Fact { code, stream, items: vec![key], entries: vec![seq], since, due: None, detail }, Needs::Case);
     }
 }

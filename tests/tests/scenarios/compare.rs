@@ -5,10 +5,11 @@ use countersign_ledger::event::common::normalise_serial;
 use countersign_ledger::facts::{Item, ItemKey};
 use countersign_ledger::findings::{Assessment, Code, assess};
 use countersign_ledger::id::Seq;
+use countersign_ledger::reconcile::{Row, Scope, reconcile};
 use serde_json::{Map, Value, json};
 
 use super::file::Expect;
-use super::stage::Stage;
+use super::stage::{CASE, Stage};
 
 /// How a scenario calls an item.
 fn item_name(key: &ItemKey) -> String {
@@ -119,6 +120,59 @@ fn items(stage: &Stage<'_>, book: &Book, wanted: &Expect, faults: &mut Vec<Strin
     }
 }
 
+/// The scope of a row that a scenario names.
+fn scope(of: Option<&str>) -> Scope {
+    match of.and_then(|of| of.split_once(':')) {
+        Some(("case", case)) => Scope::Case(case.parse().unwrap()),
+        Some(("holder", party)) => Scope::Holder(party.parse().unwrap()),
+        Some(("site", site)) => Scope::Site(site.to_owned()),
+        Some(("nsn", number)) => Scope::stock_number(number),
+        _ => Scope::Case(CASE.parse().unwrap()),
+    }
+}
+
+/// A row as a scenario would write it.
+fn row_written(stage: &Stage<'_>, row: &Row) -> Value {
+    let figures: Map<String, Value> =
+        row.figures.iter().map(|(figure, amount)| (figure.to_string(), json!(amount.amount))).collect();
+    let led: Map<String, Value> =
+        row.figures.iter().map(|(figure, amount)| (figure.to_string(), entries(stage, &amount.entries))).collect();
+    let explained: Map<String, Value> = row.explained.iter().map(|e| (e.why.clone(), json!(e.amount))).collect();
+    json!({
+        "figures": figures, "entries": led, "explained": explained, "unknown": entries(stage, &row.unknown),
+        "unit": row.unit, "grade": row.inventory.map(|(_, grade)| grade), "state": row.state,
+    })
+}
+
+fn rows(stage: &Stage<'_>, book: &Book, wanted: &Expect, faults: &mut Vec<String>) {
+    for value in &wanted.reconciliation {
+        let found = reconcile(book, &scope(value["of"].as_str()));
+        let name = value["row"].as_str().unwrap();
+        let called = |row: &&Row| match &row.serial {
+            Some(serial) => normalise_serial(serial) == same_name(name),
+            None => format!("{}#{}", row.subject, row.line) == name,
+        };
+        let matching: Vec<&Row> = found.rows.iter().filter(called).collect();
+        let [row] = matching.as_slice() else {
+            faults.push(format!("reconciliation of {name}: expected one row, found {}", matching.len()));
+            continue;
+        };
+        let written = row_written(stage, row);
+        for (member, value) in value.as_object().into_iter().flatten() {
+            let asked = matches!(member.as_str(), "of" | "row");
+            let fits = match (member.as_str(), value) {
+                ("entries", Value::Object(some)) => {
+                    some.iter().all(|(figure, seqs)| written["entries"][figure] == *seqs)
+                }
+                _ => written[member] == *value,
+            };
+            if !asked && !fits {
+                faults.push(format!("reconciliation of {name}: expected {member} {value}, found {}", written[member]));
+            }
+        }
+    }
+}
+
 /// Compares; returns what differs, and the codes that were found.
 pub(crate) fn compare(stage: &Stage<'_>, wanted: &Expect, codes: &[String]) -> (Vec<String>, Vec<String>) {
     let codes = wanted.codes.as_deref().unwrap_or(codes);
@@ -131,6 +185,7 @@ pub(crate) fn compare(stage: &Stage<'_>, wanted: &Expect, codes: &[String]) -> (
         pair("obligations", wanted, &obligations, &mut faults);
     }
     items(stage, &book, wanted, &mut faults);
+    rows(stage, &book, wanted, &mut faults);
     let found = findings.iter().filter_map(|finding| finding["code"].as_str()).map(str::to_owned);
     (faults, found.collect())
 }

@@ -91,6 +91,9 @@ pub(crate) struct Expect {
     pub(crate) obligations: Option<Vec<Value>>,
     #[serde(default)]
     pub(crate) items: BTreeMap<String, Value>,
+    /// Rows of a reconciliation.
+    #[serde(default)]
+    pub(crate) reconciliation: Vec<Value>,
     #[serde(default)]
     pub(crate) withhold: Vec<String>,
     #[serde(default)]

@@ -7,6 +7,7 @@
 mod body;
 mod compare;
 mod file;
+mod properties;
 mod stage;
 
 use std::collections::BTreeSet;

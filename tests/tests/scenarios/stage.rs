@@ -6,6 +6,7 @@ use countersign_ledger::append::SubmitError;
 use countersign_ledger::book::{Book, BookBuilder};
 use countersign_ledger::disclosure::{SystemSalts, conceal};
 use countersign_ledger::event::bodies::kind_info;
+use countersign_ledger::event::concealable_members;
 use countersign_ledger::hash::EventHash;
 use countersign_ledger::id::{Seq, StreamId, Subject};
 use countersign_ledger::submission::Submission;
@@ -40,10 +41,12 @@ pub(crate) struct Stage<'a> {
     defaults: &'a Defaults,
     told: BTreeMap<String, Told>,
     names: BTreeMap<Seq, String>,
+    /// Whether everything that may be concealed is, whatever the scenario says.
+    concealing: bool,
 }
 
 /// The date or time that a scenario gives; a date is noon, or with `last` the end of the day.
-fn instant(text: &str, last: bool) -> Time {
+pub(crate) fn instant(text: &str, last: bool) -> Time {
     let hour = if last { "T23:59:59.999Z" } else { "T12:00:00.000Z" };
     let date = || text.parse::<Date>().map(|date| format!("{date}{hour}").parse::<Time>());
     text.parse::<Time>().ok().or_else(|| date().ok()?.ok()).unwrap_or_else(|| panic!("{text}: neither date nor time"))
@@ -63,7 +66,7 @@ impl<'a> Stage<'a> {
         }
         let opened: Event =
             serde_json::from_value(json!({ "id": "opened", "on": OPENED, "kind": "case.opened" })).unwrap();
-        let mut stage = Self { world, defaults, told: BTreeMap::new(), names: BTreeMap::new() };
+        let mut stage = Self { world, defaults, told: BTreeMap::new(), names: BTreeMap::new(), concealing: false };
         stage.play(&Event { body, ..opened });
         stage
     }
@@ -74,7 +77,11 @@ impl<'a> Stage<'a> {
         self.wind(said);
         let (draft, by) = self.draft(said);
         let mut draft = draft;
-        let pointers: Vec<String> = said.conceal.iter().map(|pointer| format!("/body{pointer}")).collect();
+        let mut pointers: Vec<String> = said.conceal.iter().map(|pointer| format!("/body{pointer}")).collect();
+        if self.concealing {
+            let members = concealable_members(&draft.kind);
+            pointers = members.iter().flat_map(|pattern| places(&draft.body, "/body", &pattern[5..])).collect();
+        }
         if !pointers.is_empty() {
             let (body, disclosures) = conceal(&draft.body, &pointers, &mut SystemSalts).unwrap();
             (draft.body, draft.disclosures) = (body, disclosures);
@@ -105,6 +112,36 @@ impl<'a> Stage<'a> {
             (Ok(_), Some(code)) => panic!("{name} should be refused with {code}, and was recorded"),
             (Err(error), _) => panic!("{name} should be recorded: {error}\n{payload:#}"),
         }
+    }
+
+    /// Conceals from now on everything that may be concealed.
+    pub(crate) fn conceal_all(&mut self) {
+        self.concealing = true;
+    }
+
+    /// The entries, each with how many disclosures it has.
+    pub(crate) fn disclosures(&self) -> Vec<(Seq, usize)> {
+        let seqs = (0..self.world.ledger.head().size.0).map(Seq);
+        seqs.map(|seq| (seq, self.world.store.disclosures(seq).unwrap().len())).collect()
+    }
+
+    /// The book as of an instant, of the entries before `end`, with some of the disclosures.
+    pub(crate) fn book_of(&self, as_of: Time, end: u64, keep: &dyn Fn(Seq, usize) -> bool) -> Book {
+        let mut builder = BookBuilder::new(as_of);
+        for seq in (0..self.world.ledger.head().size.0.min(end)).map(Seq) {
+            let entry = self.world.ledger.entry(seq).unwrap().unwrap();
+            let all = self.world.store.disclosures(seq).unwrap();
+            let kept: Vec<String> =
+                all.into_iter().enumerate().filter(|(i, _)| keep(seq, *i)).map(|(_, one)| one).collect();
+            builder.add(&entry, &kept).unwrap();
+        }
+        builder.finish()
+    }
+
+    /// When each entry was recorded.
+    pub(crate) fn times(&self) -> Vec<Time> {
+        let seqs = (0..self.world.ledger.head().size.0).map(Seq);
+        seqs.map(|seq| self.world.ledger.entry(seq).unwrap().unwrap().time).collect()
     }
 
     /// Moves the clock to when the event is recorded.
@@ -211,6 +248,22 @@ impl<'a> Stage<'a> {
             }
         }
         builder.finish()
+    }
+}
+
+/// The places in a body that a pattern with `*` for elements means.
+fn places(value: &Value, at: &str, pattern: &str) -> Vec<String> {
+    let Some(rest) = pattern.strip_prefix('/') else { return vec![at.to_owned()] };
+    let (token, below) = rest.find('/').map_or((rest, ""), |cut| rest.split_at(cut));
+    match value {
+        Value::Array(elements) if token == "*" => {
+            let each = elements.iter().enumerate();
+            each.flat_map(|(i, element)| places(element, &format!("{at}/{i}"), below)).collect()
+        }
+        Value::Object(members) => {
+            members.get(token).map(|member| places(member, &format!("{at}/{token}"), below)).unwrap_or_default()
+        }
+        _ => Vec::new(),
     }
 }
 

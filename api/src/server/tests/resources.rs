@@ -311,6 +311,7 @@ fn the_description_names_every_route() {
         "/v1/incidents",
         "/v1/obligations",
         "/v1/references",
+        "/v1/reconciliation",
         "/v1/proposals",
         "/v1/proposals/signatures",
         "/v1/proposals/{event}",
@@ -322,7 +323,7 @@ fn the_description_names_every_route() {
     ] {
         assert!(paths.contains_key(path), "{path}");
     }
-    assert_eq!(paths.len(), 41);
+    assert_eq!(paths.len(), 42);
     let description = api["info"]["description"].as_str().unwrap();
     for (code, _) in crate::problem::codes() {
         assert!(description.contains(&format!("`{code}`")), "{code}");
@@ -530,4 +531,30 @@ fn extracts_are_bundles_of_what_was_asked_for() {
     ] {
         served.get(&format!("/v1/bundle?{bad}")).problem(400, "bad_parameter");
     }
+}
+
+#[test]
+fn reconciliation_leads_back_to_entries() {
+    let served = Served::new();
+    served.world.say(super::dispatch("consignment/2026-0001"), &["us-dsca/0"]).unwrap();
+    let case = CASE.unwrap();
+    let of = |query: &str| served.get(&format!("/v1/reconciliation?{query}"));
+    let answer = of(&format!("case={case}")).json();
+    let line = &answer["rows"][0];
+    assert_eq!((&line["subject"], &line["line"]), (&json!("consignment/2026-0001"), &json!("1")), "{answer}");
+    assert_eq!(line["figures"]["dispatched"], json!({ "amount": "2", "entries": [5] }));
+    let then = of(&format!("case={case}&as_of=2026-09-30T00:00:00Z")).json();
+    assert_eq!(then["rows"][0]["explained"][0], json!({ "why": "in_transit", "amount": "2", "entries": [5] }));
+    assert_eq!(answer["rows"][1]["serial"], "SYN-0001");
+    assert_eq!(answer["totals"][0]["figures"]["dispatched"], "2");
+    assert_eq!(of("nsn=5855015345931").json()["totals"], answer["totals"]);
+    assert_eq!(of("holder=xa-mod").json()["rows"], json!([]), "nobody holds what is on its way");
+    let path = format!("/v1/reconciliation?case={case}");
+    let table = served.ask("GET", &path, &[("accept", "text/csv")], b"");
+    assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
+    assert!(table.text().contains("dispatched: 5"), "{}", table.text());
+    for bad in ["", "case=x&nsn=1", "case=X", "holder=a.b", "site=a&as_of=now", "site=a&of=b"] {
+        of(bad).problem(400, "bad_parameter");
+    }
+    of("case=no-such").problem(404, "not_found");
 }
