@@ -24,7 +24,7 @@ use crate::hash::{EventHash, KeyId, LedgerId, NodeHash};
 use crate::high_water::HighWater;
 use crate::id::{Seq, TreeSize};
 use crate::keys::{KeyTables, PublicKey, SigningKey};
-use crate::merkle::TreeView;
+use crate::merkle::{TreeError, TreeView};
 use crate::note::{NoteSigner, Vkey};
 use crate::proof::{LogProof, Receipt};
 use crate::refusal::Refusal;
@@ -188,11 +188,27 @@ impl Shared {
 
     /// Makes a receipt at a checkpoint that covers the entry.
     fn receipt_at(&self, seq: Seq, checkpoint: &SignedCheckpoint) -> Result<Receipt, StoreError> {
+        self.receipt_in(&mut self.tree_at(checkpoint)?, seq, checkpoint)
+    }
+
+    /// Looks at the tree of a checkpoint.
+    fn tree_at(&self, checkpoint: &SignedCheckpoint) -> Result<TreeView<StoreTiles<'_>>, StoreError> {
+        let size = checkpoint.checkpoint().size;
+        let corrupt = |e: TreeError<_>| StoreError::Corrupt { place: format!("size {size}"), reason: e.to_string() };
+        TreeView::new(StoreTiles(&*self.store), size).map_err(corrupt)
+    }
+
+    /// Makes a receipt out of the tree of a checkpoint. Of several, the second costs a small part of the first: what
+    /// is costly is to hash a tile, and the tree keeps those that it saw.
+    fn receipt_in(
+        &self,
+        tree: &mut TreeView<StoreTiles<'_>>,
+        seq: Seq,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<Receipt, StoreError> {
         let corrupt = |reason: String| StoreError::Corrupt { place: format!("entry {seq}"), reason };
         let line = self.store.lines(seq, 1, 1)?.pop().ok_or_else(|| corrupt("it is missing".to_owned()))?;
         let line = String::from_utf8(line).map_err(|e| corrupt(e.to_string()))?;
-        let size = checkpoint.checkpoint().size;
-        let mut tree = TreeView::new(StoreTiles(&*self.store), size).map_err(|e| corrupt(e.to_string()))?;
         let hashes = tree.inclusion_proof(seq).map_err(|e| corrupt(e.to_string()))?;
         let proof = LogProof::new(seq, hashes, checkpoint.clone()).map_err(|e| corrupt(e.to_string()))?;
         Receipt::new(line, proof, self.store.disclosures(seq)?).map_err(|e| corrupt(e.to_string()))

@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
+use super::tiles::StoreTiles;
 use super::{Job, LedgerState, Recorded, Shared, SubmitError, sign_checkpoint};
 use crate::admission::{self, Admission, AdmissionError, Admitted, Next};
 use crate::authority::{Authority, Position};
@@ -28,7 +29,7 @@ use crate::hash::{EventHash, KeyId, LeafHash};
 use crate::high_water::HighWater;
 use crate::id::{Author, Seq, StreamId};
 use crate::keys::SigningKey;
-use crate::merkle::{Appended, Frontier};
+use crate::merkle::{Appended, Frontier, TreeView};
 use crate::proof::{LogProof, Receipt};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::store::{Batch, Head, NewEntry, NewTile, Store, StoreError, StreamHead};
@@ -227,8 +228,13 @@ impl Committer {
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         counters.commit_micros.fetch_add(micros, Ordering::Relaxed);
         let checkpoint = self.shared.read().checkpoint.clone();
-        let told =
-            Told { shared: &self.shared, overlay: &overlay, appended: appended.as_ref(), checkpoint: &checkpoint };
+        let mut told = Told {
+            shared: &self.shared,
+            overlay: &overlay,
+            appended: appended.as_ref(),
+            checkpoint: &checkpoint,
+            tree: None,
+        };
         for (outcome, done) in waiting {
             done(told.result(outcome));
         }
@@ -390,17 +396,19 @@ struct Told<'a> {
     overlay: &'a Overlay,
     appended: Option<&'a Appended>,
     checkpoint: &'a SignedCheckpoint,
+    /// The tree of the checkpoint, once an event was repeated: one for all of the batch.
+    tree: Option<TreeView<StoreTiles<'a>>>,
 }
 
 impl Told<'_> {
-    fn result(&self, outcome: Outcome) -> Result<Recorded, SubmitError> {
+    fn result(&mut self, outcome: Outcome) -> Result<Recorded, SubmitError> {
         // The entry is durable whatever fails from here on; the submitter can ask for its receipt again.
         let stopped = |reason: String| SubmitError::Stopped { reason };
         match outcome {
             Outcome::Refused(refusal) => Err(SubmitError::Refused(refusal)),
             Outcome::New(at) => self.new_receipt(&self.overlay.taken[at]).map_err(stopped),
             Outcome::Repeated(seq, unrecorded) => {
-                let receipt = self.shared.receipt_at(seq, self.checkpoint).map_err(|e| stopped(e.to_string()))?;
+                let receipt = self.old_receipt(seq).map_err(|e| stopped(e.to_string()))?;
                 let entry = Entry::parse(receipt.entry().as_bytes()).map_err(|e| stopped(e.to_string()))?;
                 Ok(Recorded {
                     seq,
@@ -412,6 +420,14 @@ impl Told<'_> {
                 })
             }
         }
+    }
+
+    fn old_receipt(&mut self, seq: Seq) -> Result<Receipt, StoreError> {
+        let tree = match &mut self.tree {
+            Some(tree) => tree,
+            none => none.insert(self.shared.tree_at(self.checkpoint)?),
+        };
+        self.shared.receipt_in(tree, seq, self.checkpoint)
     }
 
     fn new_receipt(&self, taken: &Taken) -> Result<Recorded, String> {

@@ -358,7 +358,8 @@ codes! {
 }
 
 codes! {
-    /// What must be done to an item before it leaves control (DoDM 4160.28 vol. 2, 2017-03-07).
+    /// What must be done to an item before it leaves control (DoDM 4160.28 vol. 2, 2017-03-07; checked against the list
+    /// of DLA Disposition Services).
     Demil {
         /// No demilitarisation.
         A = "A",

@@ -2,7 +2,8 @@
 //!
 //! UNROCA: the seven categories of General Assembly resolution 46/36 L with the small arms of resolution 58/54, as the
 //! standardised form of 2022 has them. ATT: Article 2(1) of the treaty of 2013-04-02. Wassenaar: Munitions List
-//! ML1–ML22, WA-LIST (24) of 2024-12. USML: 22 CFR 121.1, categories I–XXI, as of 2025.
+//! ML1–ML22, WA-LIST (24) of 2024-12. USML: 22 CFR 121.1, categories I–XXI, as of 2025. All four compiled by hand: the
+//! categories only, of which none has changed in number since; what stands below one is of its form, not on a list.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

