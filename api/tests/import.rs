@@ -567,3 +567,130 @@ fn receipts_from_a_file_come_after_their_dispatches() {
     let nothing = office.run(&["receive", "--dispatches-of", CASE, "--all", "--key", &recipient]);
     assert_eq!(nothing["events"].as_u64(), Some(0), "{nothing}");
 }
+
+/// A report of more items than one event holds comes in parts, and again with nothing recorded twice.
+#[test]
+fn a_large_report_comes_in_parts() {
+    let office = Office::open();
+    let recipient = office.file("xa-mod.pem");
+    let map = office.write(
+        "map.toml",
+        r#"
+        kind = "self_report.recorded"
+        author = "xa-mod"
+        key = "{Report}"
+        subject = "check/{Report|id}"
+        case = "us-dsca.xa-b-uaa"
+        group_by = ["Report"]
+        rows_per_part = 200
+        occurred = { at = "{When|time}" }
+        [input]
+        delimiter = ";"
+        dates = ["%d.%m.%Y %H:%M"]
+        timezone = "Europe/Kyiv"
+        encoding = "windows-1251"
+        [body]
+        why_not_inspected = "{Why}"
+        part = "{_part|int}"
+        last = "{_last|bool}"
+        [body.items]
+        each = "{_row}"
+        of = { serials = "{Serial|list:,}", state = "in_custody" }
+        "#,
+    );
+    let mut table = "Report;When;Why;Serial\n".to_owned();
+    for i in 0..450 {
+        writeln!(table, "R-1;15.07.2026 12:00;передова;SYN-{i:04}").unwrap();
+    }
+    writeln!(table, "R-2;15.07.2026 12:00;передова;SYN-9999").unwrap();
+    let mut bytes = Vec::new();
+    for c in table.chars() {
+        // the small letters of windows-1251 lie side by side
+        bytes.push(match u32::from(c) {
+            ascii @ 0..=127 => u8::try_from(ascii).unwrap(),
+            letter => u8::try_from(letter - 0x430 + 0xe0).unwrap(),
+        });
+    }
+    let file = office.write("report.csv", &bytes);
+    let first = office.run(&["import", &file, "--map", &map, "--key", &recipient]);
+    assert_eq!(numbers(&first), [451, 451, 0, 0, 0], "{first}");
+    assert_eq!((first["events_appended"].as_u64(), office.size()), (Some(4), BEFORE + 4));
+    let again = office.run(&["import", &file, "--map", &map, "--key", &recipient]);
+    assert_eq!(numbers(&again), [451, 0, 451, 0, 0], "{again}");
+    let bundle = office.file("all.bundle.jsonl");
+    office.run(&["export", "-o", &bundle]);
+    let bundle = std::fs::read_to_string(bundle).unwrap();
+    let bodies: Vec<Value> = bundle
+        .lines()
+        .skip(1 + usize::try_from(BEFORE).unwrap())
+        .map(|line| {
+            use base64::Engine as _;
+            let line: Value = serde_json::from_str(line).unwrap();
+            let payload = line["envelope"]["payload"].as_str().unwrap();
+            serde_json::from_slice(&base64::engine::general_purpose::STANDARD.decode(payload).unwrap()).unwrap()
+        })
+        .collect();
+    let parts: Vec<(&Value, &Value)> =
+        bodies.iter().map(|event| (&event["body"]["part"], &event["body"]["last"])).collect();
+    let (no, yes, none) = (Value::from(false), Value::from(true), Value::Null);
+    let wanted = [(1, &no), (2, &no), (3, &yes)].map(|(n, last)| (Value::from(n), last));
+    assert_eq!(parts[..3], [0, 1, 2].map(|i| (&wanted[i].0, wanted[i].1)));
+    assert_eq!(parts[3], (&none, &none), "a report in one event is whole");
+    assert_eq!(bodies[0]["body"]["why_not_inspected"], "передова");
+    assert_eq!(bodies[0]["occurred"]["at"], "2026-07-15T09:00:00.000Z");
+}
+
+/// What two parties must sign goes to files: one imports and signs, the other adds its signature, anyone submits.
+#[test]
+fn what_two_must_sign_goes_to_files() {
+    let office = Office::open();
+    let (donor, recipient) = (office.file("us-dsca.pem"), office.file("xa-mod.pem"));
+    let map = office.write(
+        "map.toml",
+        r#"
+        kind = "items.returned"
+        author = "xa-mod"
+        signers = ["xa-mod", "us-dsca"]
+        key = "{No}"
+        subject = "return/{No|id}"
+        case = "us-dsca.xa-b-uaa"
+        occurred = { date = "{Date|date}" }
+        [body]
+        purpose = "repair"
+        [[body.items]]
+        nsn = "{NSN|nsn}"
+        quantity = "{Quantity|number}"
+        unit = "EA"
+        "#,
+    );
+    let file = office.write(
+        "returns.csv",
+        "No,Date,NSN,Quantity\nB-1,2026-10-01,5855-01-534-5931,2\nB-2,2026-10-02,5855-01-534-5931,two\nB-3,2026-10-03,5855-01-534-5931,1\n",
+    );
+    let (out, results) = (office.file("to-sign"), office.file("results.csv"));
+    let import = ["import", &file, "--map", &map, "--key", &recipient, "--out", &out];
+    let alone = office.ends(3, &["import", &file, "--map", &map, "--key", &recipient]);
+    assert_eq!(numbers(&alone), [3, 0, 0, 0, 3], "one of two signatures records nothing: {alone}");
+    let first = office.ends(3, &[&import[..], &["--results", &results]].concat());
+    assert_eq!((first["events_written"].as_u64(), first["quarantined"].as_u64()), (Some(2), Some(1)), "{first}");
+    assert_eq!(office.size(), BEFORE, "nothing is sent");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.iter().all(|path| path.to_string_lossy().ends_with(".event.json")), "{files:?}");
+    for path in &files {
+        office.run(&["event", "sign", path.to_str().unwrap(), "--key", &donor]);
+    }
+    let signed = std::fs::read(&files[0]).unwrap();
+    let again = office.ends(3, &import);
+    assert_eq!((again["written"].as_u64(), again["there"].as_u64()), (Some(0), Some(2)), "{again}");
+    assert_eq!(std::fs::read(&files[0]).unwrap(), signed, "what was signed since is kept");
+    let files: Vec<&str> = files.iter().map(|path| path.to_str().unwrap()).collect();
+    office.run(&[&["event", "submit"][..], &files].concat());
+    assert_eq!(office.size(), BEFORE + 2);
+    // With both keys at hand it is recorded at once: the same events, so nothing twice.
+    let both = office.ends(3, &["import", &file, "--map", &map, "--key", &recipient, "--key", &donor]);
+    assert_eq!(numbers(&both), [3, 0, 2, 0, 1], "{both}");
+    let changed = office.write("changed.csv", "No,Date,NSN,Quantity\nB-1,2026-10-01,5855-01-534-5931,3\n");
+    let conflict = office.ends(3, &["import", &changed, "--map", &map, "--key", &recipient, "--out", &out]);
+    assert!(conflict["quarantined_rows"][0]["reason"].as_str().unwrap().contains("another content"), "{conflict}");
+}

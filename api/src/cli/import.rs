@@ -4,6 +4,8 @@
 //! its reason; warnings say what was changed on the way. The id of each event is derived from the row's own key
 //! (`derive.rs`), so importing a file again, from any machine, records nothing twice.
 //!
+//! With `--out DIR` nothing is sent: each event becomes a file, for others to sign (`out.rs`).
+//!
 //! Exit status: 0 every row is recorded · 3 some rows are quarantined · 2 the file, the map or the server cannot be
 //! read or reached · 1 the server refuses everything.
 
@@ -11,12 +13,16 @@ mod date;
 pub(crate) mod derive;
 mod draft;
 mod eval;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod every_table;
 mod fault;
 mod group;
 mod input;
 mod json_row;
 mod map;
 mod number;
+mod out;
 mod pipeline;
 mod place;
 mod read;
@@ -45,8 +51,9 @@ use crate::output::Report;
 use draft::Drafter;
 use group::Groups;
 use input::Format;
-use map::Map;
-use pipeline::Destination;
+use map::{After, Map};
+use out::Folder;
+use pipeline::{Destination, Target};
 use read::Rows;
 use settle::{Counts, Ledgerbook};
 
@@ -63,6 +70,10 @@ pub struct ImportArgs {
     /// Check everything, sign and send nothing
     #[arg(long)]
     dry_run: bool,
+    /// Write the events to files in this folder, signed with the keys given, if any, and send nothing: others sign
+    /// first where a kind needs more than one party
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dry_run", "receipts"])]
+    out: Option<PathBuf>,
     /// Write what became of each row to this CSV file
     #[arg(long, value_name = "CSV")]
     results: Option<PathBuf>,
@@ -79,6 +90,7 @@ pub struct ImportArgs {
 
 const HELP: &str = r#"EXAMPLE
   countersign import shipments.csv.gz --map shipments.toml --key donor.pem --quarantine mend.csv --results results.csv
+  countersign import visits.csv --map checks.toml --key inspector.pem --out to-sign   # for the recipient to sign
 
   shipments.toml:
     kind = "transfer.dispatched"
@@ -86,6 +98,8 @@ const HELP: &str = r#"EXAMPLE
     subject = "consignment/{Number|id}"
     case = "{Country|lookup:cases}"
     group_by = ["Number"]                   # rows that make one event together; without it each row is one
+    rows_per_part = 200                     # more rows than this make several events, in parts
+    signers = ["eu-obs", "xa-mod"]          # exactly who signs, where others shall not
     occurred = { date = "{Shipped|date}" }  # or at, or from and to; and unknown = "why", where they are empty
 
     [input]                                 # all optional
@@ -93,10 +107,11 @@ const HELP: &str = r#"EXAMPLE
     decimal = ","
     thousands = "."
     dates = ["%d.%m.%Y"]                    # strptime, or "excel"
-    encoding = "windows-1251"
+    encoding = "windows-1251"               # of a file without byte-order mark; also windows-1252, utf-16le, utf-16be
+    timezone = "Europe/Kyiv"                # of times that name none; or offset = "+02:00"
     empty = ["N/A"]
     trim = "warn"                           # of space around values: "silent", "warn" or "off"
-    # also: format, offset, skip, columns
+    # also: format, skip, columns
 
     [units]
     "шт" = "EA"
@@ -123,6 +138,7 @@ TEMPLATES
   filters: lower upper id number int bool date time unit nsn local_stock_number lookup:TABLE default:TEXT
            cut:BYTES pad:N list:SEPARATOR, and over the rows of one event or line: sum first join:SEPARATOR
   {_n} number of the element  {_rows} number of its rows  {_row} row number (in `each`)
+  {_part} {_last} number of the part, and whether it is the last: for `part` and `last` (`|int`, `|bool`)
   {_content} hash of the row, {_nth} how many rows of that content there were: for keys of files that have none
   `nsn` and `local_stock_number` give the number where it is of that sort, and nothing otherwise
   a member whose columns are empty is left out
@@ -144,23 +160,27 @@ pub fn run(args: ImportArgs, context: &Context) -> Result<Exit, Failure> {
     let (read, size) = (source.read.clone(), source.size);
     let format = map.input.format.unwrap_or_else(|| format_of(&args.file));
     let rows = Rows::new(source, &map, format).map_err(|e| Failure::usage(e).within(args.file.display()))?;
-    let keys = if args.dry_run { context.keys()? } else { context.some_keys()? };
+    let sends = !args.dry_run && args.out.is_none();
+    let keys = if sends { context.some_keys()? } else { context.keys()? };
     let drafter = drafter(&args, map, context, &keys)?;
     let mut book = Ledgerbook::open(args.results.clone(), args.quarantine.clone(), rows.layout().clone())?;
-    if let Some(folder) = args.receipts.as_ref().filter(|_| !args.dry_run) {
+    for folder in args.out.iter().chain(args.receipts.iter().filter(|_| !args.dry_run)) {
         std::fs::create_dir_all(folder).map_err(|e| Failure::file(folder, "make", &e))?;
     }
     let bar = context.out().byte_progress(size, if args.dry_run { "checking" } else { "importing" });
     let progress = || bar.set_position(read.count());
     let groups = Groups::new(rows, drafter.map.group_by.clone());
-    let result = if args.dry_run {
-        pipeline::run(groups, &drafter, None, &mut book, &progress)
-    } else {
-        let client = context.client()?;
-        let began = client.checkpoint()?.checkpoint().size;
-        let destination = Destination { client: &client, keys: &keys, began, receipts: args.receipts.as_deref() };
-        pipeline::run(groups, &drafter, Some(&destination), &mut book, &progress)
+    let asks = sends || (args.out.is_some() && drafter.map.after == After::Stream);
+    let client = if asks { Some(context.client()?) } else { None };
+    let target = match (&client, &args.out) {
+        (client, Some(path)) => Target::Files(Folder { path: path.clone(), keys: &keys, client: client.as_ref() }),
+        (Some(client), None) => {
+            let began = client.checkpoint()?.checkpoint().size;
+            Target::Ledger(Destination { client, keys: &keys, began, receipts: args.receipts.as_deref() })
+        }
+        (None, None) => Target::Nowhere,
     };
+    let result = pipeline::run(groups, &drafter, &target, &mut book, &progress);
     bar.finish_and_clear();
     let quarantine = book.quarantine_file().map(Path::to_owned);
     let seconds = began.elapsed().as_secs_f64();
@@ -170,6 +190,7 @@ pub fn run(args: ImportArgs, context: &Context) -> Result<Exit, Failure> {
         milliseconds: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         counts: std::mem::take(&mut book.counts),
         results: args.results,
+        out: args.out,
         quarantine,
     };
     // What is settled is told even where the rest failed.
@@ -215,6 +236,8 @@ struct ImportReport {
     rows_per_second: u64,
     milliseconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    out: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     results: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     quarantine: Option<PathBuf>,
@@ -226,6 +249,19 @@ impl Report for ImportReport {
         let rows = |n: u64, what: &str| format!("{} {what}", count(usize::try_from(n).unwrap_or(usize::MAX), "row"));
         if self.dry_run {
             writeln!(out, "{}; nothing was signed or sent", rows(counts.valid, "valid"))?;
+        } else if let Some(folder) = &self.out {
+            let events = count(usize::try_from(counts.events_written).unwrap_or(usize::MAX), "event");
+            let there = counts.there;
+            writeln!(
+                out,
+                "{} as {events} to {}, {there} there before",
+                rows(counts.written, "written"),
+                folder.display()
+            )?;
+            writeln!(
+                out,
+                "`countersign event sign FILE` adds a signature, `countersign event submit FILE` records it"
+            )?;
         } else {
             let events = count(usize::try_from(counts.events_appended).unwrap_or(usize::MAX), "event");
             writeln!(out, "{} as {events}, {} recorded before", rows(counts.appended, "appended"), counts.already)?;

@@ -6,7 +6,7 @@
 use countersign_ledger::time::{Date, Time};
 use jiff::civil;
 use jiff::fmt::strtime::BrokenDownTime;
-use jiff::tz::Offset;
+use jiff::tz::{Offset, TimeZone};
 
 /// The formats that are tried when the map names none.
 pub(crate) const DEFAULT_FORMATS: [&str; 3] = ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"];
@@ -16,13 +16,13 @@ pub(crate) const DEFAULT_FORMATS: [&str; 3] = ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S%.f
 pub(crate) struct DateStyle {
     /// The formats, in order.
     pub(crate) formats: Vec<String>,
-    /// How far ahead of UTC the file's clocks are, where a time names no zone.
-    pub(crate) offset: Option<Offset>,
+    /// The zone of the file's clocks, where a time names none.
+    pub(crate) zone: Option<TimeZone>,
 }
 
 impl Default for DateStyle {
     fn default() -> Self {
-        Self { formats: DEFAULT_FORMATS.map(str::to_owned).to_vec(), offset: None }
+        Self { formats: DEFAULT_FORMATS.map(str::to_owned).to_vec(), zone: None }
     }
 }
 
@@ -100,10 +100,14 @@ impl DateStyle {
     /// What was expected, when no format reads it, or its zone is not known.
     pub(crate) fn time(&self, text: &str) -> Result<Time, String> {
         let (read, offset) = self.one_reading(text)?;
-        let offset = offset.or(self.offset).ok_or_else(|| {
-            "a time whose zone is known (%z in the format, or `offset` in the map's [input])".to_owned()
+        let zone = offset.map(TimeZone::fixed).or_else(|| self.zone.clone()).ok_or_else(|| {
+            "a time whose zone is known (%z in the format, or `offset` or `timezone` in the map's [input])".to_owned()
         })?;
-        let timestamp = offset.to_timestamp(read).map_err(|e| e.to_string())?;
+        // When clocks are set forward or back, a time is shown never or twice: it is told, not guessed.
+        let timestamp = zone.to_ambiguous_timestamp(read).unambiguous().map_err(|_| {
+            let name = zone.iana_name().unwrap_or("the zone");
+            format!("a time that clocks of {name} show once (name the offset with %z)")
+        })?;
         let time = Time::from_unix_millis(timestamp.as_millisecond());
         time.ok_or_else(|| "a time of the years 1900 to 9999".to_owned())
     }
@@ -114,6 +118,12 @@ fn excel_day(text: &str) -> Option<civil::Date> {
     let whole = text.split_once('.').map_or(text, |(whole, _)| whole);
     let day: i32 = whole.parse().ok().filter(|day| (61..=2_958_465).contains(day))?;
     civil::date(1899, 12, 30).checked_add(jiff::Span::new().try_days(day).ok()?).ok()
+}
+
+/// Finds a zone of the IANA database, as this program brings it along.
+pub(crate) fn parse_zone(name: &str) -> Option<TimeZone> {
+    // Names of the database are found whatever their case; a wrong case is as good as a wrong name elsewhere.
+    TimeZone::get(name).ok().filter(|zone| zone.iana_name() == Some(name))
 }
 
 /// Reads an offset from UTC: `Z`, `+02:00`, `-0530`.
@@ -131,7 +141,7 @@ mod tests {
     use super::*;
 
     fn style(formats: &[&str]) -> DateStyle {
-        DateStyle { formats: formats.iter().map(|f| (*f).to_owned()).collect(), offset: None }
+        DateStyle { formats: formats.iter().map(|f| (*f).to_owned()).collect(), zone: None }
     }
 
     #[test]
@@ -163,11 +173,35 @@ mod tests {
         assert!(style(&["excel"]).date("60").is_err());
         let mut zoned = style(&["%Y-%m-%d %H:%M"]);
         assert!(zoned.time("2026-09-21 16:30").unwrap_err().contains("zone"));
-        zoned.offset = parse_offset("+02:00");
+        zoned.zone = parse_offset("+02:00").map(TimeZone::fixed);
         assert_eq!(zoned.time("2026-09-21 16:30").unwrap().to_string(), "2026-09-21T14:30:00.000Z");
         let own = style(&["%Y-%m-%dT%H:%M:%S%:z"]);
         assert_eq!(own.time("2026-09-21T16:30:05-03:00").unwrap().to_string(), "2026-09-21T19:30:05.000Z");
         assert!(parse_offset("+2 hours").is_none());
+    }
+
+    #[test]
+    fn zones_have_summer_time_and_hours_that_are_none() {
+        let mut kyiv = style(&["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M %z"]);
+        kyiv.zone = parse_zone("Europe/Kyiv");
+        for (text, utc) in [
+            ("2026-01-15 12:00", "2026-01-15T10:00:00.000Z"),
+            ("2026-07-15 12:00", "2026-07-15T09:00:00.000Z"),
+            ("2026-03-29 02:59", "2026-03-29T00:59:00.000Z"),
+            ("2026-03-29 04:00", "2026-03-29T01:00:00.000Z"),
+            ("2026-10-25 02:59", "2026-10-24T23:59:00.000Z"),
+            ("2026-10-25 04:00", "2026-10-25T02:00:00.000Z"),
+            ("2026-10-25 03:30 +0300", "2026-10-25T00:30:00.000Z"),
+        ] {
+            assert_eq!(kyiv.time(text).unwrap().to_string(), utc, "{text}");
+        }
+        for never_or_twice in ["2026-03-29 03:30", "2026-10-25 03:30"] {
+            let expected = kyiv.time(never_or_twice).unwrap_err();
+            assert!(expected.contains("clocks of Europe/Kyiv show once"), "{expected}");
+        }
+        for bad in ["", "Kyiv", "Europe/Atlantis", "europe/kyiv", "../etc/passwd", "EET\0"] {
+            assert!(parse_zone(bad).is_none(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use countersign_ledger::hash::{EventHash, LedgerId, sha256};
 use countersign_ledger::id::{Author, CaseId, PartyId, Subject};
 
 use super::derive::event_id;
-use super::eval::{Evaluator, Scope};
+use super::eval::{Evaluator, Part, Scope};
 use super::fault::{Fault, Warning, quote};
 use super::map::Map;
 use super::read::Row;
@@ -45,6 +45,8 @@ pub(crate) struct Drafted {
     pub(crate) draft: Draft,
     /// A hash of what it says, wherever it stands in its stream.
     pub(crate) content: [u8; 32],
+    /// Which part it is, of an event in parts.
+    pub(crate) part: Option<Part>,
 }
 
 impl Drafted {
@@ -56,11 +58,36 @@ impl Drafted {
 }
 
 impl Drafter {
-    /// Drafts the event of some rows.
-    pub(crate) fn draft(&self, rows: Vec<Row>) -> (Group, Result<Box<Drafted>, Fault>) {
+    /// Drafts the event of some rows, or its parts where the rows are more than the map lets one event have.
+    ///
+    /// Of parts all are good, or none is: a part that were mended alone would count anew.
+    pub(crate) fn draft(&self, mut rows: Vec<Row>) -> Vec<(Group, Result<Box<Drafted>, Fault>)> {
+        let most = self.map.rows_per_part.unwrap_or(usize::MAX);
+        if rows.len() <= most {
+            return vec![self.draft_part(rows, None)];
+        }
+        let mut parts = Vec::with_capacity(rows.len().div_ceil(most));
+        while !rows.is_empty() {
+            let rest = rows.split_off(most.min(rows.len()));
+            let part = Part { number: parts.len() + 1, last: rest.is_empty() };
+            parts.push(self.draft_part(std::mem::replace(&mut rows, rest), Some(part)));
+        }
+        let bad = parts.iter().position(|(_, made)| made.is_err());
+        if let Some(bad) = bad {
+            for (_, made) in &mut parts {
+                if made.is_ok() {
+                    let reason = format!("part {} of the same statement has a mistake: mend them together", bad + 1);
+                    *made = Err(Fault::new("", reason));
+                }
+            }
+        }
+        parts
+    }
+
+    fn draft_part(&self, rows: Vec<Row>, part: Option<Part>) -> (Group, Result<Box<Drafted>, Fault>) {
         let mut evaluator = Evaluator::new(&self.map);
         let mut key = String::new();
-        let made = self.make(&mut evaluator, &rows, &mut key);
+        let made = self.make(&mut evaluator, &rows, part, &mut key);
         let mut warnings = std::mem::take(&mut evaluator.warnings);
         warnings.extend(self.trim_warnings(&rows));
         let made = made.map(|(drafted, notes)| {
@@ -74,6 +101,7 @@ impl Drafter {
         &self,
         evaluator: &mut Evaluator<'_>,
         rows: &[Row],
+        part: Option<Part>,
         key: &mut String,
     ) -> Result<(Drafted, Vec<Warning>), Fault> {
         for row in rows {
@@ -87,8 +115,12 @@ impl Drafter {
         }
         let map = &self.map;
         let rows: Vec<&Row> = rows.iter().collect();
-        let scope = Scope::event(&rows);
+        let scope = Scope::event(&rows, part);
         *key = evaluator.required(&map.key, scope)?;
+        if let Some(part) = part {
+            // As `receive` names the parts of a receipt (DOMAIN §7).
+            key.push_str(&format!(" part {}", part.number));
+        }
         if key.len() > MAX_KEY {
             return Err(Fault::expected("", &format!("a key of at most {MAX_KEY} bytes"), key));
         }
@@ -118,10 +150,11 @@ impl Drafter {
             id,
             case,
             occurred,
+            signers: map.signers.clone(),
             ..Draft::new(Some(self.ledger), map.kind.clone(), subject, Author::Party(self.author.clone()), body)
         };
         let (content, notes) = self.check(&draft)?;
-        Ok((Drafted { draft, content }, notes))
+        Ok((Drafted { draft, content, part }, notes))
     }
 
     /// Reads the draft as the ledger will; returns its hash and what there is to know about its codes.
@@ -129,8 +162,10 @@ impl Drafter {
         // After something, which is longer than after nothing.
         let payload = Draft { after: Some(EventHash::from_bytes([0; 32])), ..draft.clone() }.payload();
         if payload.len() > MAX_PAYLOAD {
-            let reason =
-                format!("expected an event of at most {MAX_PAYLOAD} bytes, found {}: make parts of it", payload.len());
+            let reason = format!(
+                "expected an event of at most {MAX_PAYLOAD} bytes, found {}: make parts of it (rows_per_part in the map)",
+                payload.len()
+            );
             return Err(Fault::new("", reason));
         }
         let event = Event::parse(&payload).map_err(|error| match error {
@@ -159,6 +194,7 @@ impl Drafter {
             CodeNote::LocalStockNumber(_) => "local stock number",
             CodeNote::LocalDocumentNumber(_) => "local document number",
             CodeNote::LocalUnit(_) => "local unit of issue",
+            CodeNote::LocalDiscrepancyCode(_) => "local discrepancy code",
             CodeNote::UnknownSupplyClass(_) => "unknown supply class",
             _ => "unusual code",
         };
@@ -210,7 +246,7 @@ mod tests {
         let groups = Groups::new(rows, map.group_by.clone());
         let author = map.author.clone().unwrap_or_else(|| "us-dla".parse().unwrap());
         let drafter = Drafter { map, ledger: LedgerId::from_bytes([0xab; 32]), author };
-        groups.map(|rows| drafter.draft(rows.unwrap())).collect()
+        groups.flat_map(|rows| drafter.draft(rows.unwrap())).collect()
     }
 
     fn payload(made: &Result<Box<Drafted>, Fault>) -> Value {

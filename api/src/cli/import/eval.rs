@@ -28,17 +28,32 @@ enum Made {
     Empty,
 }
 
+/// Which part of an event that comes in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Its number, from 1.
+    pub(crate) number: usize,
+    /// Whether it is the last.
+    pub(crate) last: bool,
+}
+
 /// The rows that a value is made of, and the number of the element that it belongs to.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
     rows: &'a [&'a Row],
     index: usize,
+    part: Option<Part>,
 }
 
 impl<'a> Scope<'a> {
-    /// Makes the scope of a whole event.
-    pub(crate) fn event(rows: &'a [&'a Row]) -> Self {
-        Self { rows, index: 1 }
+    /// Makes the scope of a whole event, or of a part.
+    pub(crate) fn event(rows: &'a [&'a Row], part: Option<Part>) -> Self {
+        Self { rows, index: 1, part }
+    }
+
+    /// Makes the scope of an element of it.
+    fn element(self, rows: &'a [&'a Row], index: usize) -> Self {
+        Self { rows, index, ..self }
     }
 }
 
@@ -186,7 +201,7 @@ impl<'m> Evaluator<'m> {
         let mut order: Vec<Vec<&Row>> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for row in scope.rows {
-            let value = self.template(by, Scope { rows: &[row], index: scope.index })?;
+            let value = self.template(by, Scope { rows: &[row], ..scope })?;
             if value == Value::Nothing {
                 continue;
             }
@@ -199,7 +214,7 @@ impl<'m> Evaluator<'m> {
         let mut made = Parts::default();
         let mut array = Vec::with_capacity(order.len());
         for (i, rows) in order.iter().enumerate() {
-            array.extend(made.take(self.shape(of, Scope { rows, index: i + 1 })?));
+            array.extend(made.take(self.shape(of, scope.element(rows, i + 1))?));
         }
         Ok(if array.is_empty() { Made::Empty } else { Made::Taken(Json::Array(array)) })
     }
@@ -232,7 +247,7 @@ impl<'m> Evaluator<'m> {
         let (before, rest) = value.filters.split_at(at);
         let mut all = Vec::with_capacity(scope.rows.len());
         for row in scope.rows {
-            let made = self.terms(value, Scope { rows: &[row], index: scope.index });
+            let made = self.terms(value, Scope { rows: &[row], ..scope });
             let made = self.filters(made, value, before)?;
             if made != Value::Nothing {
                 all.push(plain(&made).into_owned());
@@ -256,7 +271,7 @@ impl<'m> Evaluator<'m> {
             if same {
                 continue;
             }
-            let one = Scope { rows: &[row], index: scope.index };
+            let one = Scope { rows: &[row], ..scope };
             let other = self.terms(value, one);
             let other = self.filters(other, value, &value.filters)?;
             if other != made {
@@ -301,6 +316,7 @@ impl<'m> Evaluator<'m> {
                         text.push_str(cell);
                     }
                 }
+                Term::Part | Term::Last if scope.part.is_none() => {}
                 special => {
                     any = true;
                     text.push_str(&self.special(*special, scope));
@@ -318,6 +334,8 @@ impl<'m> Evaluator<'m> {
             Term::Row => first.map_or(0, |row| row.number).to_string(),
             Term::Content => first.and_then(|row| row.content).map_or_else(String::new, |(hash, _)| hex::encode(hash)),
             Term::Nth => first.and_then(|row| row.content).map_or(0, |(_, nth)| nth).to_string(),
+            Term::Part => scope.part.map_or(0, |part| part.number).to_string(),
+            Term::Last => scope.part.is_some_and(|part| part.last).to_string(),
             Term::Column(_) => String::new(),
         }
     }

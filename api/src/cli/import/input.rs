@@ -1,8 +1,9 @@
 //! The `[input]` of a map: how a file is written.
 
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::date::{DateStyle, check_format, parse_offset};
+use super::date::{DateStyle, check_format, parse_offset, parse_zone};
 use super::map::{MapError, form};
 use super::number::NumberStyle;
 
@@ -15,6 +16,7 @@ pub(crate) struct InputSource {
     thousands: Option<String>,
     dates: Option<Vec<String>>,
     offset: Option<String>,
+    timezone: Option<String>,
     encoding: Option<String>,
     #[serde(default)]
     empty: Vec<String>,
@@ -103,7 +105,15 @@ impl InputStyle {
         }
         if let Some(offset) = source.offset {
             let read = parse_offset(&offset);
-            dates.offset = Some(read.ok_or_else(|| form("input.offset", "an offset from UTC such as +02:00", offset))?);
+            let read = read.ok_or_else(|| form("input.offset", "an offset from UTC such as +02:00", offset))?;
+            dates.zone = Some(TimeZone::fixed(read));
+        }
+        if let Some(name) = source.timezone {
+            if dates.zone.is_some() {
+                return Err(form("input.timezone", "either a zone or an offset", "both"));
+            }
+            let zone = parse_zone(&name);
+            dates.zone = Some(zone.ok_or_else(|| form("input.timezone", "a zone such as Europe/Kyiv", name))?);
         }
         let encoding = match source.encoding {
             None => encoding_rs::UTF_8,

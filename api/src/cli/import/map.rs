@@ -8,6 +8,8 @@
 //! author = "us-dla"                                 # or --author
 //! after = "start"                                   # or "stream": after what the ledger has on the subject
 //! group_by = ["Requisition ID"]                     # rows that make one event together; without it each row is one
+//! rows_per_part = 200                               # more rows than this make one event after the other, in parts
+//! signers = ["eu-obs", "xa-mod"]                    # exactly who signs; left out: whoever must
 //!
 //! [occurred]                                        # date, or at, or from and to; `unknown` where those are empty
 //! date = "{Date Shipped|date}"
@@ -19,6 +21,7 @@
 //! thousands = "."                                   # default none; " " is every kind of space
 //! dates = ["%d.%m.%Y", "%Y-%m-%d"]                  # strptime, or "excel"; tried in order
 //! offset = "+02:00"                                 # of times that name no zone
+//! timezone = "Europe/Kyiv"                          # or their zone, with its summer time
 //! encoding = "windows-1251"                         # default UTF-8; a byte-order mark wins
 //! empty = ["N/A", "-"]                              # cells that mean nothing, beside empty ones
 //! trim = "warn"                                     # of space around values: "silent" (default), "warn" or "off"
@@ -46,7 +49,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use countersign_ledger::event::codes::Unit;
-use countersign_ledger::id::{Kind, PartyId};
+use countersign_ledger::id::{Author, Kind, PartyId};
 use serde::Deserialize;
 
 use super::input::{InputSource, InputStyle};
@@ -54,6 +57,8 @@ use super::shape::{Shape, ShapeError};
 use super::table::{Table, TableError, TableSource};
 use super::template::{Column, Columns, Filter, Template, TemplateError, Term};
 
+/// The most rows of a part.
+const MAX_PART: usize = 10_000;
 /// The longest map file in bytes.
 const MAX_MAP: u64 = 16 << 20;
 
@@ -119,6 +124,8 @@ struct MapSource {
     after: After,
     #[serde(default)]
     group_by: Vec<String>,
+    rows_per_part: Option<usize>,
+    signers: Option<Vec<String>>,
     occurred: OccurredSource,
     #[serde(default)]
     input: InputSource,
@@ -180,6 +187,10 @@ pub(crate) struct Map {
     pub(crate) after: After,
     /// Columns that are the same in all rows of one event; empty: each row is one.
     pub(crate) group_by: Vec<Column>,
+    /// The most rows of one event; those of a group with more make several, in parts.
+    pub(crate) rows_per_part: Option<usize>,
+    /// Exactly who signs, sorted.
+    pub(crate) signers: Option<Vec<Author>>,
     /// When it happened.
     pub(crate) occurred: OccurredMap,
     /// How the file is written.
@@ -233,6 +244,8 @@ impl Map {
             author: read_author(source.author.as_deref())?,
             after: source.after,
             group_by,
+            rows_per_part: source.rows_per_part,
+            signers: source.signers.map(read_signers).transpose()?,
             occurred,
             input: InputStyle::new(source.input)?,
             units: read_units(source.units)?,
@@ -265,10 +278,15 @@ impl Map {
                 format!("{:?}", self.key.constant()),
             ));
         }
+        let rows = self.rows_per_part;
+        if rows.is_some_and(|rows| self.group_by.is_empty() || !(1..=MAX_PART).contains(&rows)) {
+            let expected = format!("1 to {MAX_PART}, beside group_by");
+            return Err(form("rows_per_part", expected, rows.unwrap_or(0).to_string()));
+        }
         let body = self.body.templates();
         for (member, template) in self.header() {
             self.check_template(member, template)?;
-            for term in [Term::Row, Term::Index, Term::Rows] {
+            for term in [Term::Row, Term::Index, Term::Rows, Term::Part, Term::Last] {
                 if template.uses(term) {
                     return Err(form(member, "columns of the file only", format!("{{{term}}}")));
                 }
@@ -280,6 +298,9 @@ impl Map {
         for (member, template, is_each) in body {
             self.check_template(&member, template)?;
             self.check_no_content(&member, template)?;
+            if self.rows_per_part.is_none() && (template.uses(Term::Part) || template.uses(Term::Last)) {
+                return Err(form(member, "{_part} and {_last} only beside rows_per_part", "them without it"));
+            }
             if template.uses(Term::Row) && !is_each {
                 return Err(form(member, "no {_row}: the same row may have another number tomorrow", "{_row}"));
             }
@@ -339,6 +360,14 @@ impl OccurredMap {
 
 fn read_author(text: Option<&str>) -> Result<Option<PartyId>, MapError> {
     text.map(|text| text.parse().map_err(|_| form("author", "a party id", text))).transpose()
+}
+
+fn read_signers(texts: Vec<String>) -> Result<Vec<Author>, MapError> {
+    let read = |text: &String| text.parse().map_err(|_| form("signers", "party ids", text));
+    let mut signers: Vec<Author> = texts.iter().map(read).collect::<Result<_, _>>()?;
+    signers.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    signers.dedup();
+    if signers.is_empty() { Err(form("signers", "at least one party", "none")) } else { Ok(signers) }
 }
 
 fn read_units(units: BTreeMap<String, String>) -> Result<HashMap<String, Unit>, MapError> {
@@ -415,6 +444,30 @@ mod tests {
             ("[body]", "[units]\nEach = \"each\"\n[body]", "map, [units] \"Each\": expected a unit of issue"),
             ("[body]", "[tables.x]\nfile = \"x.csv\"\n[body]", "map, [tables.x]: expected either `values`, or `file`"),
             ("[body]", "colour = \"red\"\n[body]", "unknown field `colour`"),
+            (
+                "key =",
+                "rows_per_part = 9\nkey =",
+                "map, rows_per_part: expected 1 to 10000, beside group_by, found \"9\"",
+            ),
+            ("key =", "group_by = [\"No\"]\nrows_per_part = 0\nkey =", "map, rows_per_part: expected 1 to 10000"),
+            ("key =", "signers = []\nkey =", "map, signers: expected at least one party"),
+            ("key =", "signers = [\"XA MOD\"]\nkey =", "map, signers: expected party ids"),
+            (
+                "document_number = \"{No}\"",
+                "document_number = \"{_part}\"",
+                "{_part} and {_last} only beside rows_per_part",
+            ),
+            (
+                "key = \"{No}\"",
+                "key = \"{No}{_part}\"",
+                "map, key: expected columns of the file only, found \"{_part}\"",
+            ),
+            ("[body]", "[input]\ntimezone = \"Kyiv\"\n[body]", "map, input.timezone: expected a zone"),
+            (
+                "[body]",
+                "[input]\ntimezone = \"Europe/Kyiv\"\noffset = \"Z\"\n[body]",
+                "map, input.timezone: expected either a zone or an offset",
+            ),
         ] {
             let map = SMALL.replace(find, replace);
             assert_ne!(map, SMALL, "{find}");

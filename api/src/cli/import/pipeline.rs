@@ -1,4 +1,4 @@
-//! The way of rows to the ledger: read, drafted and signed on one side, sent and settled on the other.
+//! The way of rows to the ledger, or to files: read, drafted and signed on one side, sent and settled on the other.
 //!
 //! A producer reads rows, drafts and signs them on all cores, a chunk at a time; at most two chunks wait. The client
 //! sends what is signed over a link that may break. Whatever comes back is written down in the order of the input, so
@@ -21,6 +21,7 @@ use super::draft::{Drafted, Drafter, Group};
 use super::fault::Fault;
 use super::group::{GroupError, Groups};
 use super::map::After;
+use super::out::Folder;
 use super::place::{Placed, Places};
 use super::settle::{Ledgerbook, Outcome, Place};
 use crate::cli::submit::receipt_name;
@@ -38,7 +39,35 @@ const HOPELESS: u64 = 64;
 /// An event ready to be sent, or why there is none.
 type Signed = (Group, Result<(Box<Drafted>, Submission), Fault>);
 
-/// Where an import sends its events; `None` in a dry run.
+/// Where an import puts its events.
+pub(crate) enum Target<'a> {
+    /// Nowhere: it is a dry run.
+    Nowhere,
+    /// Into files, for others to sign.
+    Files(Folder<'a>),
+    /// Into the ledger.
+    Ledger(Destination<'a>),
+}
+
+impl Target<'_> {
+    fn client(&self) -> Option<&Client> {
+        match self {
+            Self::Nowhere => None,
+            Self::Files(folder) => folder.client,
+            Self::Ledger(destination) => Some(destination.client),
+        }
+    }
+
+    fn keys(&self) -> &[SigningKey] {
+        match self {
+            Self::Nowhere => &[],
+            Self::Files(folder) => folder.keys,
+            Self::Ledger(destination) => destination.keys,
+        }
+    }
+}
+
+/// Where an import sends its events.
 pub(crate) struct Destination<'a> {
     /// The server.
     pub(crate) client: &'a Client,
@@ -74,16 +103,19 @@ impl From<Stopped> for Failure {
 pub(crate) fn run(
     groups: Groups,
     drafter: &Drafter,
-    destination: Option<&Destination<'_>>,
+    target: &Target<'_>,
     book: &mut Ledgerbook,
     progress: &(dyn Fn() + Sync),
 ) -> Result<(), Failure> {
     thread::scope(|scope| {
         let (send, receive) = sync_channel(2);
-        scope.spawn(move || produce(groups, drafter, destination, &send, progress));
-        match destination {
-            None => dry(&receive, book),
-            Some(destination) => Sending::new(drafter, destination, book).run(receive),
+        scope.spawn(move || produce(groups, drafter, target, &send, progress));
+        match target {
+            Target::Nowhere => {
+                each(&receive, book, |signed| Ok(signed.map_or_else(Outcome::Quarantined, |_| Outcome::Valid)))
+            }
+            Target::Files(folder) => each(&receive, book, |signed| folder.keep(signed)),
+            Target::Ledger(destination) => Sending::new(drafter, destination, book).run(receive),
         }
     })
 }
@@ -92,7 +124,7 @@ pub(crate) fn run(
 fn produce(
     mut groups: Groups,
     drafter: &Drafter,
-    destination: Option<&Destination<'_>>,
+    target: &Target<'_>,
     chunks: &SyncSender<Result<Vec<Signed>, Stopped>>,
     progress: &(dyn Fn() + Sync),
 ) {
@@ -101,16 +133,16 @@ fn produce(
     loop {
         let (rows, stopped) = take(&mut groups);
         let ended = rows.is_empty();
-        let drafts: Vec<_> = rows.into_par_iter().map(|rows| drafter.draft(rows)).collect();
-        if let (After::Stream, Some(destination)) = (after, destination)
-            && let Err(error) = places.look_up(destination.client, &drafts)
+        let drafts: Vec<_> = rows.into_par_iter().flat_map_iter(|rows| drafter.draft(rows)).collect();
+        if let (After::Stream, Some(client)) = (after, target.client())
+            && let Err(error) = places.look_up(client, &drafts)
         {
             // The listener may be gone; either way this is the end.
             let _ = chunks.send(Err(Stopped::Client(error)));
             return;
         }
         let placed: Vec<Placed> = drafts.into_iter().map(|(group, made)| places.place(after, group, made)).collect();
-        let keys: Vec<&SigningKey> = destination.map(|d| d.keys.iter().collect()).unwrap_or_default();
+        let keys: Vec<&SigningKey> = target.keys().iter().collect();
         let signed: Vec<Signed> = placed.into_par_iter().map(|placed| sign(placed, &keys)).collect();
         progress();
         if chunks.send(Ok(signed)).is_err() {
@@ -153,11 +185,15 @@ fn sign((group, placed): Placed, keys: &[&SigningKey]) -> Signed {
     (group, signed)
 }
 
-fn dry(chunks: &Receiver<Result<Vec<Signed>, Stopped>>, book: &mut Ledgerbook) -> Result<(), Failure> {
+/// Settles each event by itself, without the ledger.
+fn each(
+    chunks: &Receiver<Result<Vec<Signed>, Stopped>>,
+    book: &mut Ledgerbook,
+    settle: impl Fn(Result<(Box<Drafted>, Submission), Fault>) -> Result<Outcome, Failure>,
+) -> Result<(), Failure> {
     for chunk in chunks {
         for (group, signed) in chunk? {
-            let outcome = signed.map_or_else(Outcome::Quarantined, |_| Outcome::Valid);
-            book.write(&group, &outcome)?;
+            book.write(&group, &settle(signed)?)?;
         }
     }
     book.finish()

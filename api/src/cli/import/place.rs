@@ -42,6 +42,8 @@ pub(crate) struct Places {
     streams: HashMap<Short, u64>,
     /// The latest event of each stream, with those of this file.
     heads: HashMap<Short, Option<EventHash>>,
+    /// The latest part of each statement in parts that starts its stream.
+    parts: HashMap<Short, EventHash>,
     /// What recorded events of this kind and author come after.
     recorded: HashMap<Uuid, Option<EventHash>>,
 }
@@ -109,6 +111,14 @@ impl Places {
         }
         self.ids.insert(drafted.draft.id, (row, content));
         let stream = Short::of_stream(&stream(drafted));
+        if let (After::Start, Some(part)) = (after, drafted.part.filter(|part| part.number > 1)) {
+            let Some(before) = self.parts.get(&stream).copied() else {
+                return Err(Fault::new("", format!("part {} of the same statement has a mistake", part.number - 1)));
+            };
+            let payload = drafted.payload(Some(before));
+            self.parts.insert(stream, hash_of(&payload));
+            return Ok(payload);
+        }
         if after == After::Start {
             if let Some(first) = self.streams.insert(stream, row) {
                 self.streams.insert(stream, first);
@@ -118,16 +128,24 @@ impl Places {
                 );
                 return Err(Fault::new("", reason));
             }
-            return Ok(drafted.payload(None));
+            let payload = drafted.payload(None);
+            if drafted.part.is_some() {
+                self.parts.insert(stream, hash_of(&payload));
+            }
+            return Ok(payload);
         }
         if let Some(recorded) = self.recorded.get(&drafted.draft.id) {
             return Ok(drafted.payload(*recorded));
         }
         let head = self.heads.entry(stream).or_insert(None);
         let payload = drafted.payload(*head);
-        *head = Some(EventHash::from_bytes(sha256(&[&pae(EVENT_TYPE, &payload)])));
+        *head = Some(hash_of(&payload));
         Ok(payload)
     }
+}
+
+fn hash_of(payload: &[u8]) -> EventHash {
+    EventHash::from_bytes(sha256(&[&pae(EVENT_TYPE, payload)]))
 }
 
 fn stream(drafted: &Drafted) -> StreamId {

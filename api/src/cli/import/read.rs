@@ -10,12 +10,13 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use countersign_ledger::hash::sha256;
 use csv::ByteRecord;
+use encoding_rs::{Encoding, UTF_8};
 
-use super::fault::Fault;
+use super::fault::{Fault, quote};
 use super::input::{Format, InputStyle, Trim};
 use super::json_row;
 use super::map::Map;
-use super::source::{MAX_ROW, RowBytes, Source};
+use super::source::{MAX_ROW, RowBytes, Source, was_utf8};
 use super::template::Column;
 
 /// The columns that a quarantine file has before those of the input.
@@ -106,6 +107,7 @@ struct Reading {
     guard: RowBytes,
     columns: Vec<String>,
     style: InputStyle,
+    encoding: &'static Encoding,
     /// Rows of one content so far, where the map wants to know.
     contents: Option<HashMap<[u8; 16], u64>>,
 }
@@ -120,6 +122,7 @@ impl Rows {
             guard: source.row,
             columns: map.columns.names().to_vec(),
             style: map.input.clone(),
+            encoding: source.encoding,
             contents: map.wants_content().then(HashMap::new),
         };
         if format == Format::Ndjson {
@@ -130,7 +133,7 @@ impl Rows {
         let layout = Layout::Csv {
             delimiter: reading.style.delimiter,
             header: rows.without_own(&rows.header),
-            recoded: source.encoding != encoding_rs::UTF_8,
+            recoded: reading.encoding != UTF_8,
         };
         Ok(Self { lines: Lines::Csv(rows), layout, reading, number, failed: false })
     }
@@ -345,6 +348,18 @@ impl Reading {
                 .get_or_insert_with(|| Fault::new(name, "expected text, found a byte that the encoding does not have"));
             return;
         }
+        if self.encoding != UTF_8 {
+            let reason = if text.contains(|c: char| ('\u{80}'..='\u{9f}').contains(&c)) {
+                Some("expected text, found a byte that the encoding does not have".to_owned())
+            } else {
+                was_utf8(text, self.encoding)
+                    .then(|| format!("expected {}, found UTF-8: {}", self.encoding.name(), quote(text)))
+            };
+            if let Some(reason) = reason {
+                row.fault.get_or_insert_with(|| Fault::new(name, reason));
+                return;
+            }
+        }
         let trimmed = text.trim();
         if trimmed.is_empty() || self.style.empty.iter().any(|empty| empty == trimmed) {
             return;
@@ -429,6 +444,50 @@ mod tests {
         assert!(reasons[3].as_ref().unwrap().starts_with("expected 3 fields, found 4"));
         let Raw::Csv(record) = &read[1].raw else { panic!("csv") };
         assert_eq!(record.get(0), Some(&b"\xff"[..]));
+    }
+
+    #[test]
+    fn every_encoding_with_quoted_lines_and_bytes_that_are_none() {
+        let table = "A;B\r\n\"перший\r\nрядок\";Ж\r\n2;ї\r\n";
+        let wanted = [[Some("перший\r\nрядок"), Some("Ж")], [Some("2"), Some("ї")]];
+        let wide = |to: fn(u16) -> [u8; 2], mark: &[u8]| {
+            let units: Vec<u8> = table.encode_utf16().flat_map(to).collect();
+            [mark, &units].concat()
+        };
+        for (bytes, encoding) in [
+            (table.as_bytes().to_vec(), ""),
+            ([b"\xef\xbb\xbf", table.as_bytes()].concat(), "encoding=\"windows-1251\""),
+            (encoding_rs::WINDOWS_1251.encode(table).0.into_owned(), "encoding=\"windows-1251\""),
+            (wide(u16::to_le_bytes, b""), "encoding=\"utf-16le\""),
+            (wide(u16::to_be_bytes, b""), "encoding=\"utf-16be\""),
+            (wide(u16::to_le_bytes, b"\xff\xfe"), ""),
+            (wide(u16::to_be_bytes, b"\xfe\xff"), "encoding=\"windows-1252\""),
+        ] {
+            let read = rows(&bytes, &format!("delimiter=\";\"\n{encoding}"), Format::Csv).unwrap();
+            let cells: Vec<Vec<Option<&str>>> = read.iter().map(cells).collect();
+            assert_eq!(cells, wanted, "{encoding}");
+        }
+        let told = |bytes: &[u8], encoding: &str| -> String {
+            let read = rows(bytes, &format!("encoding=\"{encoding}\""), Format::Csv).unwrap();
+            format!("row {}, {}", read[0].number, read[0].fault.as_ref().unwrap())
+        };
+        // 0x98 is nothing in windows-1251, 0x81 nothing in windows-1252.
+        assert_eq!(
+            told(b"A,B\n1,\x98\n", "windows-1251"),
+            "row 2, B: expected text, found a byte that the encoding does not have"
+        );
+        assert_eq!(
+            told(b"A,B\n\x81,2\n", "windows-1252"),
+            "row 2, A: expected text, found a byte that the encoding does not have"
+        );
+        // A lone surrogate, and half a sign at the end.
+        let lone: Vec<u8> = "A,B\n1,".encode_utf16().chain([0xd800, 0x0a]).flat_map(u16::to_le_bytes).collect();
+        assert!(told(&lone, "utf-16le").starts_with("row 2, B: expected text"));
+        let half: Vec<u8> = "A,B\n1,2".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(told(&half[..half.len() - 1], "utf-16le").starts_with("row 2, B: expected text"));
+        // One row of a file in windows-1251 that somebody pasted UTF-8 into.
+        let garbled = [&encoding_rs::WINDOWS_1251.encode("A,B\nї,").0[..], "Київ\n".as_bytes()].concat();
+        assert!(told(&garbled, "windows-1251").starts_with("row 2, B: expected windows-1251, found UTF-8"));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! | results | every row | `row` `key` `status` `event` `seq` `receipt` `warnings` `reason` |
 //! | quarantine | those that were not recorded | `_row` `_reason` `_field`, then the input's own, as they stood |
 //!
-//! `status` is `appended`, `already` (an earlier run recorded it), `quarantined`, or `valid` in a dry run. Results are
+//! `status` is `appended`, `already` (an earlier run recorded it), `quarantined`, `valid` in a dry run, or with `--out`
+//! `written` and `there` (an earlier run wrote it), the file standing under `receipt`. Results are
 //! safe to open in a spreadsheet: a cell of ours that would begin a formula begins with `'` instead. The quarantine file
 //! keeps the input's values byte for byte and can be imported again once mended; it is made when it has a first row.
 
@@ -36,6 +37,10 @@ pub(crate) enum Outcome {
     Already(Place),
     /// It would be recorded, as far as can be told without the ledger.
     Valid,
+    /// Written to this file, for others to sign.
+    Written(PathBuf),
+    /// This file has it already, from an earlier run.
+    There(PathBuf),
     /// Not recorded, and why.
     Quarantined(Fault),
 }
@@ -55,9 +60,12 @@ pub(crate) struct Counts {
     pub(crate) appended: u64,
     pub(crate) already: u64,
     pub(crate) valid: u64,
+    pub(crate) written: u64,
+    pub(crate) there: u64,
     pub(crate) warned: u64,
     pub(crate) quarantined: u64,
     pub(crate) events_appended: u64,
+    pub(crate) events_written: u64,
     /// How many rows were warned of, by the sort of warning.
     pub(crate) warnings: BTreeMap<&'static str, u64>,
     /// The first quarantined rows.
@@ -129,6 +137,11 @@ impl Ledgerbook {
             }
             Outcome::Already(_) => counts.already += rows,
             Outcome::Valid => counts.valid += rows,
+            Outcome::Written(_) => {
+                counts.written += rows;
+                counts.events_written += 1;
+            }
+            Outcome::There(_) => counts.there += rows,
             Outcome::Quarantined(fault) => {
                 counts.quarantined += rows;
                 for row in &group.rows {
@@ -190,16 +203,17 @@ fn inert(text: &str) -> String {
 }
 
 fn write_results(writer: &mut csv::Writer<File>, group: &Group, outcome: &Outcome) -> csv::Result<()> {
-    let (status, place, reason) = match outcome {
-        Outcome::Appended(place) => ("appended", Some(place), String::new()),
-        Outcome::Already(place) => ("already", Some(place), String::new()),
-        Outcome::Valid => ("valid", None, String::new()),
-        Outcome::Quarantined(fault) => ("quarantined", None, fault.to_string()),
+    let (status, place, file, reason) = match outcome {
+        Outcome::Appended(place) => ("appended", Some(place), place.receipt.as_ref(), String::new()),
+        Outcome::Already(place) => ("already", Some(place), place.receipt.as_ref(), String::new()),
+        Outcome::Valid => ("valid", None, None, String::new()),
+        Outcome::Written(path) => ("written", None, Some(path), String::new()),
+        Outcome::There(path) => ("there", None, Some(path), String::new()),
+        Outcome::Quarantined(fault) => ("quarantined", None, None, fault.to_string()),
     };
     let event = place.map(|place| place.event.to_string()).unwrap_or_default();
     let seq = place.map(|place| place.seq.to_string()).unwrap_or_default();
-    let receipt =
-        place.and_then(|place| place.receipt.as_ref()).map(|path| path.display().to_string()).unwrap_or_default();
+    let receipt = file.map(|path| path.display().to_string()).unwrap_or_default();
     let warnings: Vec<String> = group.warnings.iter().map(ToString::to_string).collect();
     let (key, receipt, warnings, reason) =
         (inert(&group.key), inert(&receipt), inert(&warnings.join("; ")), inert(&reason));

@@ -15,7 +15,8 @@
 //! `default:TEXT` (where there is nothing) · `cut:BYTES` (told) · `pad:N` (zeros before) · `list:SEP` (many values in one
 //! cell) · over several rows `sum` `first` `join:SEP`. Special columns: `{_n}` the element's number in its array, `{_rows}`
 //! the number of rows it is made of, `{_row}` the row's number in the file (in `each` only), `{_content}` a hash of the
-//! row, `{_nth}` how many rows alike there were to here (keys only).
+//! row, `{_nth}` how many rows alike there were to here (keys only), `{_part}` and `{_last}` the part's number and whether it
+//! is the last, where the rows make an event in parts.
 
 use std::fmt;
 
@@ -73,6 +74,10 @@ pub(crate) enum Term {
     Content,
     /// How many rows of this content there were up to this one.
     Nth,
+    /// The number of the part, where the event comes in parts.
+    Part,
+    /// Whether the part is the last.
+    Last,
 }
 
 /// What is done with a value.
@@ -319,6 +324,8 @@ impl Term {
             "_row" => Ok(Self::Row),
             "_content" => Ok(Self::Content),
             "_nth" => Ok(Self::Nth),
+            "_part" => Ok(Self::Part),
+            "_last" => Ok(Self::Last),
             name if name.starts_with('_') => {
                 Err(format!("there is no special column {name}; write `{name}` in backquotes for a column"))
             }
@@ -336,6 +343,8 @@ impl fmt::Display for Term {
             Self::Row => "_row",
             Self::Content => "_content",
             Self::Nth => "_nth",
+            Self::Part => "_part",
+            Self::Last => "_last",
         })
     }
 }
