@@ -4,7 +4,7 @@
 #   make test      every test
 #   make check     fmt, clippy, docs, deny: what CI asks besides
 #   make bench     speed, as ratios to the signature limit of this machine
-#   make replay    67,523 real shipments: DATA=folder with leso_shipments.csv.gz
+#   make replay    67,523 real shipments and an inventory of 141,068 rows: DATA=folder with their tables
 #   make vectors   writes tests/vectors again from their seeds
 #   make install   countersign and countersign-verify into ~/.cargo/bin
 #
@@ -50,6 +50,7 @@ bench: build
 replay: build
 	$(CARGO) build --release --locked -p countersign-examples --bins
 	$(BIN)/leso_replay $(DATA)
+	$(BIN)/leso_inventory $(DATA)
 
 vectors: setup
 	$(CARGO) run --release --locked -p countersign-tests --bin make_vectors

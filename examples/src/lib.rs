@@ -1,5 +1,7 @@
-//! What the examples share: a small ledger to play with, and a lean HTTP client to measure with.
+//! What the examples share: a small ledger to play with, a lean HTTP client to measure with, an office that
+//! records real transfers.
 
 pub mod bench;
 pub mod http;
+pub mod leso;
 pub mod world;
