@@ -188,9 +188,14 @@ impl ItemTable {
         if let Some(place) = aliases.get(&key) {
             return Ok(*place);
         }
-        let all = self.by_serial.get(&key).map_or(&[][..], Vec::as_slice);
-        let on = |line| all.iter().copied().filter(|p| on_line(&descriptions[*p], line)).collect::<Vec<_>>();
-        let mut fits = mention.described_in.as_ref().map_or_else(|| all.to_vec(), on);
+        let all = || self.by_serial.get(&key).cloned().unwrap_or_default();
+        // its line and serial are where it was described: looked up, since a serial may stand on any number of lines
+        let on = |(case, subject, line): &(CaseId, Subject, String)| {
+            let (case, subject, line) = (case.clone(), subject.clone(), line.clone());
+            let key = ItemKey { case, subject, line, serial: Some(serial.clone()) };
+            self.places.get(&key).copied().into_iter().collect::<Vec<_>>()
+        };
+        let mut fits = mention.described_in.as_ref().map_or_else(all, on);
         if fits.len() > 1
             && let Some(number) = &mention.stock_number
         {

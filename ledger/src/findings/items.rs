@@ -1,13 +1,13 @@
 //! Findings about single items: twice described, seen after their end, in two places, not found, never inspected,
 //! matching nothing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::desk::{Desk, count, finding};
 use super::{Assessment, Code, Obligation};
 use crate::book::Unmatched;
 use crate::event::codes::{EvidenceGrade, ItemState};
-use crate::facts::{Act, Item, Mention, State, Target};
+use crate::facts::{Act, Item, ItemKey, Mention, State, Target};
 use crate::id::{CaseId, Seq};
 use crate::time::Date;
 
@@ -32,39 +32,33 @@ fn called(item: &Item) -> String {
     }
 }
 
-/// Tells whether two descriptions with one serial are of one make: by stock number where both have one, else by maker
-/// and model.
-fn same_make(a: &Item, b: &Item) -> bool {
-    let (a, b) = (&a.description, &b.description);
-    if let (Some(one), Some(other)) = (&a.stock_number, &b.stock_number) {
-        return one == other;
-    }
-    let same = |one: &Option<String>, other: &Option<String>| match (one, other) {
-        (Some(one), Some(other)) => one.trim().eq_ignore_ascii_case(other.trim()),
-        _ => false,
-    };
-    same(&a.maker, &b.maker) && same(&a.model, &b.model)
-}
-
+/// Finds serials that are described twice of one make: by stock number where both descriptions have one, else by maker
+/// and model. Grouped by these, since a serial such as `1` stands on any number of makes.
 fn duplicates(desk: &Desk<'_>, out: &mut Assessment) {
-    let mut by_serial: HashMap<&str, Vec<&Item>> = HashMap::new();
+    let mut by_make: BTreeMap<(&str, String, String), Vec<&Item>> = BTreeMap::new();
+    let mut by_number: BTreeMap<(&str, &str), Vec<&Item>> = BTreeMap::new();
     for item in desk.book.items().distinct().filter(|item| !item.state.is_terminal()) {
-        if let Some(serial) = &item.description.key.serial {
-            by_serial.entry(serial).or_default().push(item);
+        let of = &item.description;
+        let Some(serial) = &of.key.serial else { continue };
+        if let (Some(maker), Some(model)) = (&of.maker, &of.model) {
+            let same = |text: &str| text.trim().to_lowercase();
+            by_make.entry((serial, same(maker), same(model))).or_default().push(item);
+        }
+        if let Some(number) = &of.stock_number {
+            by_number.entry((serial, number)).or_default().push(item);
         }
     }
-    by_serial.retain(|_, items| items.len() > 1);
-    for items in by_serial.values() {
-        // a serial such as `1` stands on many makes: compare each with the first of its make only
-        let mut makes: Vec<Vec<&Item>> = Vec::new();
-        for item in items {
-            match makes.iter_mut().find(|make| same_make(make[0], item)) {
-                Some(make) => make.push(item),
-                None => makes.push(vec![item]),
-            }
+    let mut found: HashSet<&ItemKey> = HashSet::new();
+    for items in by_make.values().filter(|items| items.len() > 1) {
+        // stock numbers decide where all have one
+        if items.iter().any(|item| item.description.stock_number.is_none()) {
+            found.extend(items.iter().map(|item| &item.description.key));
+            duplicate(desk, items, out);
         }
-        for make in makes.iter().filter(|make| make.len() > 1) {
-            duplicate(desk, make, out);
+    }
+    for items in by_number.values().filter(|items| items.len() > 1) {
+        if !items.iter().all(|item| found.contains(&item.description.key)) {
+            duplicate(desk, items, out);
         }
     }
 }
