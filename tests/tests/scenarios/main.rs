@@ -95,7 +95,7 @@ fn scenarios_come_out_as_they_say() {
     }
 }
 
-/// Lists the codes that no scenario raises, or clears.
+/// A code that no scenario raises, or none clears, is a rule that nobody has seen at work.
 fn every_code_is_raised_and_cleared(played: &Played) {
     let mut missing = Vec::new();
     for code in Code::ALL {
@@ -108,8 +108,5 @@ fn every_code_is_raised_and_cleared(played: &Played) {
             missing.push(format!("no scenario clears {code}"));
         }
     }
-    // strict once every family is built
-    for line in missing {
-        println!("{line}");
-    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
