@@ -5,6 +5,7 @@
 
 mod chart;
 mod page;
+mod tables;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -14,7 +15,10 @@ use clap::Args;
 use countersign_ledger::book::Book;
 use countersign_ledger::findings::{Assessment, Finding, Obligation, Unknown, assess, concerns};
 use countersign_ledger::id::{CaseId, Seq};
+use countersign_ledger::reconcile::{Scope, reconcile};
 use serde::Serialize;
+
+use tables::CaseTable;
 
 use super::Context;
 use super::findings::{AsOf, csv};
@@ -111,6 +115,7 @@ struct Content {
     findings: Vec<Finding>,
     obligations: Vec<Obligation>,
     unknowns: Vec<Unknown>,
+    reconciliation: Vec<CaseTable>,
     entries: Vec<EntryLine>,
 }
 
@@ -179,7 +184,8 @@ fn content(args: &ReportArgs, context: &Context, read: &BookFile) -> Content {
     if let (Some(case), Some(book)) = (&args.case, book) {
         only(&mut found, book, case);
     }
-    let entries = book.map(|book| entries(book, &found)).unwrap_or_default();
+    let reconciliation = book.map(|book| reconciled(book, args.case.as_ref())).unwrap_or_default();
+    let entries = book.map(|book| entries(book, &found, &reconciliation)).unwrap_or_default();
     Content {
         verdict: read.verdict.clone(),
         verifier: read.verifier.clone(),
@@ -198,6 +204,7 @@ fn content(args: &ReportArgs, context: &Context, read: &BookFile) -> Content {
         findings: found.findings,
         obligations: found.obligations,
         unknowns: found.unknowns,
+        reconciliation,
         entries,
     }
 }
@@ -219,12 +226,19 @@ fn only(found: &mut Assessment, book: &Book, case: &CaseId) {
     found.obligations.retain(|o| concerns(book, o.case.as_ref(), &o.subject, case));
 }
 
+/// Reconciles each case, or the one that is asked for.
+fn reconciled(book: &Book, only: Option<&CaseId>) -> Vec<CaseTable> {
+    let cases = book.cases().filter(|case| only.is_none_or(|only| only == *case));
+    cases.map(|case| CaseTable::new(case.clone(), reconcile(book, &Scope::Case(case.clone())))).collect()
+}
+
 /// Returns the entries that something rests on.
-fn entries(book: &Book, found: &Assessment) -> Vec<EntryLine> {
+fn entries(book: &Book, found: &Assessment, tables: &[CaseTable]) -> Vec<EntryLine> {
     let of_findings = found.findings.iter().flat_map(|f| f.entries.iter());
     let of_unknowns = found.unknowns.iter().flat_map(|u| u.entries.iter());
     let of_open = found.obligations.iter().map(|o| &o.started);
-    let seqs: BTreeSet<Seq> = of_findings.chain(of_unknowns).chain(of_open).copied().collect();
+    let mut seqs: BTreeSet<Seq> = of_findings.chain(of_unknowns).chain(of_open).copied().collect();
+    seqs.extend(tables.iter().flat_map(CaseTable::entries));
     let line = |seq: Seq| {
         let statement = book.by_seq(seq)?;
         Some(EntryLine {

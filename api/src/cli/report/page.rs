@@ -8,11 +8,11 @@ use countersign_ledger::findings::{Code, Finding, Obligation, Severity};
 use countersign_ledger::id::{CaseId, Seq};
 use countersign_ledger::time::Time;
 
-use super::{Content, chart};
+use super::{Content, chart, tables};
 use crate::escape::escaped;
 
 /// The most findings of one code that the page lists.
-const MOST: usize = 500;
+pub(super) const MOST: usize = 500;
 /// The most serials that one finding lists.
 const MOST_SERIALS: usize = 24;
 
@@ -41,6 +41,12 @@ pub(super) fn html(text: &str) -> String {
         }
     }
     out
+}
+
+/// Returns a text of ours for HTML: what stands between backticks is code.
+fn prose(text: &str) -> String {
+    let parts = text.split('`').map(html).enumerate();
+    parts.map(|(i, part)| if i % 2 == 1 { format!("<code>{part}</code>") } else { part }).collect()
 }
 
 /// Says when something happened.
@@ -78,6 +84,7 @@ pub(super) fn render(content: &Content) -> String {
         summary(&mut out, content);
         findings(&mut out, content);
         deadlines(&mut out, content);
+        tables::render(&mut out, &content.reconciliation);
     }
     not_known(&mut out, content);
     entries(&mut out, content);
@@ -131,7 +138,7 @@ fn verification(out: &mut String, content: &Content) {
         row("entries", &format!("{shown} shown of {size}"));
     }
     if let Some(undisclosed) = content.verdict.undisclosed {
-        row("concealed values", &undisclosed.to_string());
+        row("values not disclosed", &undisclosed.to_string());
     }
     row("verifier", &content.verifier);
     if let Some(reason) = &content.unreadable {
@@ -211,11 +218,11 @@ fn findings(out: &mut String, content: &Content) {
 
 fn one_code(out: &mut String, code: Code, findings: &[&Finding]) {
     let info = code.info();
-    put!(out, "<h3>{} ({})</h3><p class=\"note\">When {}.", info.code, findings.len(), html(info.trigger));
+    put!(out, "<h3>{} ({})</h3><p class=\"note\">When {}.", info.code, findings.len(), prose(info.trigger));
     if !info.clock.is_empty() {
-        put!(out, " Clock: {}.", html(info.clock));
+        put!(out, " Clock: {}.", prose(info.clock));
     }
-    put!(out, " Cleared by {}.</p>", html(info.clears));
+    put!(out, " Cleared by {}.</p>", prose(info.clears));
     out.push_str(
         "<table><tr><th>case</th><th>subject</th><th>since</th><th>due</th><th>what</th><th>entries</th></tr>",
     );
@@ -249,7 +256,7 @@ fn serials(finding: &Finding) -> String {
     format!("<br><code>{}</code>{more}", shown.join(" "))
 }
 
-fn links(entries: &[Seq]) -> String {
+pub(super) fn links(entries: &[Seq]) -> String {
     const MOST_LINKS: usize = 12;
     let mut text: Vec<String> =
         entries.iter().take(MOST_LINKS).map(|seq| format!("<a href=\"#e{seq}\">{seq}</a>")).collect();
