@@ -98,13 +98,12 @@ enum Command {
     Receive(Box<receive::ReceiveArgs>),
     /// Say what is overdue and what does not add up, from a server or a bundle
     Findings(Box<findings::FindingsArgs>),
-    /// What countries exported and imported in a year, for UNROCA and the Arms Trade Treaty
+    /// Set out what countries exported and imported in a year, for UNROCA and the Arms Trade Treaty
     Annual(Box<annual::AnnualArgs>),
     /// Set what was authorized and sent against what came and is there, by line and serial
     Reconcile(Box<reconcile::ReconcileArgs>),
     /// Set out what a bundle comes to, as a page to read and print
     Report(Box<report::ReportArgs>),
-    /// Write the whole ledger to a bundle file, for the verifier
     /// Draft end-use checks from what was scanned
     Check(check::CheckArgs),
     /// Write the ledger, or a case of it, to a bundle file: for the verifier, and for the field
@@ -122,7 +121,7 @@ enum Command {
     /// The views of a stopped ledger: rebuild them, say how far they are
     #[cfg(feature = "server")]
     Views(views::ViewsArgs),
-    /// Play the whole story with a real server and three parties
+    /// Play the whole story with a real server and four parties
     #[cfg(feature = "server")]
     Demo(demo::DemoArgs),
     /// Write completions for a shell

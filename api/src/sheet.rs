@@ -13,7 +13,8 @@ pub const MEDIA_TYPE: &str = "text/csv; charset=utf-8; header=present";
 #[must_use]
 pub fn cell(text: &str) -> Cow<'_, str> {
     let risky = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    let number = text.len() > 1 && text[1..].bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.starts_with('-');
+    let digits = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let number = text.strip_prefix('-').is_some_and(digits);
     if risky && !number { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
@@ -61,7 +62,12 @@ mod tests {
         sheet.row(&["=HYPERLINK(\"x\")", "-2.5"]);
         sheet.row(&["@a,b", "-2+3"]);
         sheet.row(&["\tx", "plain"]);
+        sheet.row(&["А-Ж1", "＝1"]);
+        sheet.row(&["-", ""]);
         let text = String::from_utf8_lossy(&sheet.finish()).into_owned();
-        assert_eq!(text, "a,b\r\n\"'=HYPERLINK(\"\"x\"\")\",-2.5\r\n\"'@a,b\",'-2+3\r\n'\tx,plain\r\n");
+        assert_eq!(
+            text,
+            "a,b\r\n\"'=HYPERLINK(\"\"x\"\")\",-2.5\r\n\"'@a,b\",'-2+3\r\n'\tx,plain\r\nА-Ж1,'＝1\r\n'-,\r\n"
+        );
     }
 }

@@ -150,6 +150,22 @@ fn an_extract_says_that_it_is_one() {
 }
 
 #[test]
+fn a_report_of_one_case_says_so_and_knows_the_case() {
+    let world = world();
+    let bundle = Bundle::new(&world, &world.bundle());
+    let made = bundle.run(&["report", "--output", "page.html", "--case", CASE]);
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    let page = std::fs::read_to_string(bundle.path("page.html")).unwrap();
+    assert!(page.contains("those of case <strong>us-dsca.x1</strong> alone"), "{page}");
+    for command in
+        [&["report", "--output", "other.html", "--case", "no-such-case"][..], &["findings", "--case", "no-such-case"]]
+    {
+        let refused = bundle.run(command);
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_report_needs_the_verifier() {
     let world = world();
     let bundle = Bundle::new(&world, &world.bundle());

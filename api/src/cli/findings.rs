@@ -177,6 +177,7 @@ fn of_bundle(args: &FindingsArgs, file: &std::path::Path, context: &Context) -> 
     if read.verdict.verdict == "not_checked" {
         context.out().warn("the bundle was not checked: give the ledger id with --ledger, from a source you trust");
     }
+    known_case(book, args.case.as_ref())?;
     let Assessment { mut findings, mut unknowns, mut obligations } = assess(book);
     if let Some(case) = &args.case {
         findings.retain(|f| concerns(book, f.case.as_ref(), &f.subject, case));
@@ -185,6 +186,20 @@ fn of_bundle(args: &FindingsArgs, file: &std::path::Path, context: &Context) -> 
     }
     let as_of = book.as_of().to_string();
     Ok(Findings { verdict: Some(read.verdict.clone()), as_of, findings, unknowns, obligations })
+}
+
+/// Refuses a case that a book has nothing of.
+///
+/// # Errors
+/// When it was not opened in what the bundle shows.
+pub(crate) fn known_case(book: &countersign_ledger::book::Book, case: Option<&CaseId>) -> Result<(), Failure> {
+    match case {
+        Some(case) if !book.cases().any(|known| known == case) => {
+            Err(Failure::usage(format_args!("the bundle shows no case {case}"))
+                .hint("`countersign-verify show` lists what it shows; an extract may hold other cases back"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns the book of a bundle, unless a check of it is false.

@@ -21,7 +21,7 @@ use serde::Serialize;
 use tables::CaseTable;
 
 use super::Context;
-use super::findings::{AsOf, csv};
+use super::findings::{AsOf, csv, known_case};
 use crate::book_file::{self, BookFile, Request, Verdict};
 use crate::failure::{Exit, Failure};
 use crate::files;
@@ -158,6 +158,9 @@ pub fn run(args: &ReportArgs, context: &Context) -> Result<Exit, Failure> {
         previous: args.previous.as_deref(),
         trust_scope: args.trust_scope,
     })?;
+    if let Some(book) = read.book.as_ref().filter(|_| !read.verdict.failed()) {
+        known_case(book, args.case.as_ref())?;
+    }
     let content = content(args, context, &read);
     if args.csv {
         context.out().raw(&csv(&content.findings))?;

@@ -113,6 +113,9 @@ fn headline(out: &mut String, content: &Content) {
             out.push_str(" That it shows all of its case or subject is the exporter's word, taken on request.");
         }
     }
+    if let Some(case) = &content.case {
+        put!(out, " Findings are those of case <strong>{}</strong> alone.", html(case.as_str()));
+    }
     if let Some(as_of) = &content.as_of {
         put!(out, " Findings are as of <strong>{}</strong>.", html(as_of));
     }
