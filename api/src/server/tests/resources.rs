@@ -235,7 +235,10 @@ fn the_ledger_its_parties_and_its_cases() {
     let case = served.get("/v1/cases/us-dsca.x1").json();
     assert_eq!(case["roles"], json!({ "donor": ["us-dsca"], "recipient": ["xa-mod"], "inspector": ["eu-obs"] }));
     assert_eq!((&case["opened"], &case["latest"]), (&json!(4), &json!(4)));
-    assert_eq!(served.get("/v1/cases").json()["cases"], json!([case]));
+    // the list does not say what the views know, one case does once they have come so far
+    let mut listed = case.clone();
+    listed.as_object_mut().unwrap().remove("views");
+    assert_eq!(served.get("/v1/cases").json()["cases"], json!([listed]));
     for path in ["/v1/parties/nobody", "/v1/cases/none"] {
         served.get(path).problem(404, "not_found");
     }
