@@ -285,6 +285,66 @@ fn what_came_after_the_last_entry_of_a_case_is_undecided_when_hidden() {
     assert_eq!((report.verdict(), result(&report, "CHECKPOINT")), ("partial", "undecided".to_owned()));
 }
 
+/// A disclosure of a member, and its digest.
+fn disclosed(member: &str, value: &str) -> (String, String) {
+    use base64::Engine as _;
+    let text = format!("[\"{}\",\"{member}\",\"{value}\"]", "QUFBQUFBQUFBQUFBQUFBQQ");
+    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let string = engine.encode(text);
+    let digest = engine.encode(sha256(&[string.as_bytes()]));
+    (string, digest)
+}
+
+/// Whoever plants the hash or the line of another case's entry in its own must not get what is concealed there.
+#[test]
+fn naming_an_entry_of_another_case_discloses_nothing() {
+    let world = World::with_policy(&json!({}));
+    world.found();
+    world.open_case(OTHER);
+    let (string, digest) = disclosed("end_user", "theirs");
+    let line = json!({ "line": "1", "nomenclature": "NIGHT VISION DEVICE", "quantity": "2", "unit": "EA" });
+    let body = json!({ "lines": [line], "_sd": [digest] });
+    let secret = draft("transfer.authorized", "authorization/b1", Some(OTHER), "us-dsca", body);
+    let secret = world.say(&secret.disclosing(&[&string]), &["us-dsca/0"]);
+    let (grounds, digest) = disclosed("grounds", "theirs too");
+    let body = json!({ "about": secret.event, "_sd": [digest] });
+    let apart = draft("statement.disputed", "statement/us-dsca.1", None, "us-dsca", body);
+    let apart = world.say(&apart.disclosing(&[&grounds]), &["us-dsca/0"]);
+    let plant = |id: &str, member: &str, value: serde_json::Value| {
+        let mut body = dispatch_body();
+        match member {
+            "authorization" => body["lines"][0][member] = value,
+            _ => body[member] = value,
+        }
+        world.say(
+            &draft("transfer.dispatched", &format!("consignment/{id}"), Some(CASE), "us-dsca", body),
+            &["us-dsca/0"],
+        );
+        world.extract(&subject(CASE, &format!("consignment/{id}")))
+    };
+    let holds = |bundle: &[u8], text: &str| String::from_utf8(bundle.to_vec()).unwrap().contains(text);
+    // a number of the author's own, and prose, are no reference to an entry
+    let hash = secret.event.to_string();
+    for (id, member, value) in [
+        ("1", "references", json!([{ "scheme": "contract", "value": hash }])),
+        ("2", "remarks", json!(hash)),
+        ("3", "carrier", json!(hash)),
+    ] {
+        let bundle = plant(id, member, value);
+        assert!(!shown(&bundle).contains(&secret.seq.0) && !holds(&bundle, &string), "{member}");
+        assert!(!shown(&bundle).contains(&apart.seq.0) && !holds(&bundle, &grounds), "{member}");
+    }
+    // a line of another case leads there, and to what bears on it, but discloses neither
+    let bundle = plant("4", "authorization", json!({ "case": OTHER, "subject": "authorization/b1", "line": "1" }));
+    assert!(shown(&bundle).contains(&secret.seq.0) && shown(&bundle).contains(&apart.seq.0));
+    assert!(!holds(&bundle, &string) && !holds(&bundle, &grounds));
+    let report = check(&world, &bundle);
+    assert_eq!((report.verdict(), report.failed().len()), ("partial", 0), "{:#}", report.json);
+    // to whom that case is shown both are
+    let bundle = world.extract(&case(OTHER));
+    assert!(holds(&bundle, &string) && holds(&bundle, &grounds));
+}
+
 #[test]
 fn an_extract_keeps_the_disclosures_of_others_to_itself() {
     let world = World::with_policy(&json!({}));
@@ -292,17 +352,8 @@ fn an_extract_keeps_the_disclosures_of_others_to_itself() {
     for case in [CASE, OTHER] {
         world.say(&case_opened(case), &["us-dsca/0", "xa-mod/0"]);
     }
-    // base64url of ["c2FsdHNhbHRzYWx0c2FsdA","carrier","…"], made here so that the digest is right
-    let disclosed = |value: &str| {
-        use base64::Engine as _;
-        let text = format!("[\"{}\",\"carrier\",\"{value}\"]", "QUFBQUFBQUFBQUFBQUFBQQ");
-        let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
-        let string = engine.encode(text);
-        let digest = engine.encode(sha256(&[string.as_bytes()]));
-        (string, digest)
-    };
     for (case, id, value) in [(CASE, "1", "mine"), (OTHER, "2", "theirs")] {
-        let (string, digest) = disclosed(value);
+        let (string, digest) = disclosed("carrier", value);
         let mut body = dispatch_body();
         body["_sd"] = json!([digest]);
         let sent = draft("transfer.dispatched", &format!("consignment/{id}"), Some(case), "us-dsca", body);
@@ -310,7 +361,7 @@ fn an_extract_keeps_the_disclosures_of_others_to_itself() {
     }
     let bundle = world.extract(&case(CASE));
     let text = String::from_utf8(bundle.clone()).unwrap();
-    assert!(text.contains(&disclosed("mine").0) && !text.contains(&disclosed("theirs").0));
+    assert!(text.contains(&disclosed("carrier", "mine").0) && !text.contains(&disclosed("carrier", "theirs").0));
     let report = check(&world, &bundle);
     assert_eq!((report.verdict(), report.json["undisclosed"].as_u64()), ("partial", Some(1)));
     assert!(report.failed().is_empty());

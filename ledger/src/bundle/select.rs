@@ -4,14 +4,18 @@
 //! |---|---|
 //! | any | entry 0, every `ledger` and `party` entry, the case entries of each case that is shown, the last leaf |
 //! | a case | every entry of its streams |
-//! | a subject | its stream, and what it rests on: streams that its entries name by event hash or line, and so on |
+//! | a subject | its stream, and what it rests on: streams that its entries name by hash or line ref, and so on |
 //! | a case or subject | statements without a case that name the case, or an event that is shown, with their streams |
 //! | since a size | every leaf from there |
+//!
+//! Only members that are a hash or a line ref by their form (DOMAIN §2a) are followed: a hash in `references` or in prose
+//! says nothing. Whoever signs an entry may still name what it likes, so naming discloses nothing: entries of another case
+//! than the one asked for, and statements without a case that bear on nothing of it, are shown without their disclosures.
 //!
 //! The last leaf is there for its `governance` pointer: it shows that no later revocation or log key is held back. Where
 //! it is of another case it may be withheld ([`LastLeaf`]), and CHECKPOINT is undecided then.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rayon::prelude::*;
 use serde_json::Value;
@@ -58,7 +62,7 @@ pub(super) fn select<S: Store + ?Sized>(
     last: LastLeaf,
 ) -> Result<Vec<Run>, BundleError> {
     let mut chosen =
-        Chosen { store, size: head.size.0, shown: BTreeSet::new(), taken: HashSet::new(), from: head.size.0 };
+        Chosen { store, size: head.size.0, shown: BTreeMap::new(), taken: HashMap::new(), from: head.size.0 };
     match scope {
         Scope::Full => chosen.from = 0,
         Scope::Since(since) if *since > head.size => {
@@ -73,28 +77,26 @@ pub(super) fn select<S: Store + ?Sized>(
     }
     for ty in ["ledger", "party"] {
         let seqs = store.case_seqs(None, Some(ty))?;
-        chosen.show(seqs);
+        chosen.show(seqs, true);
     }
-    chosen.show([Seq(0)]);
-    let mut runs = chosen.runs();
-    if last == LastLeaf::Shown && runs.last().is_none_or(|run| run.end < chosen.size) {
-        let before = chosen.shown.clone();
-        chosen.show_case_of(Seq(chosen.size - 1))?;
-        // What only stands in for the last leaf keeps its disclosures to itself.
-        let added: Vec<u64> = chosen.shown.difference(&before).copied().collect();
-        chosen.shown = before;
-        runs = with_undisclosed(chosen.runs(), &added);
+    chosen.show([Seq(0)], true);
+    let runs = chosen.runs();
+    if last == LastLeaf::Withheld || runs.last().is_some_and(|run| run.end >= chosen.size) {
+        return Ok(runs);
     }
-    Ok(runs)
+    // What only stands in for the last leaf keeps its disclosures to itself.
+    chosen.show_case_of(Seq(chosen.size - 1), false)?;
+    Ok(chosen.runs())
 }
 
 /// What was chosen so far.
 struct Chosen<'a, S: ?Sized> {
     store: &'a S,
     size: u64,
-    shown: BTreeSet<u64>,
-    /// Streams that are shown whole.
-    taken: HashSet<StreamId>,
+    /// Entries that are shown, and whether with their disclosures.
+    shown: BTreeMap<u64, bool>,
+    /// Streams that are shown whole, and whether with their disclosures.
+    taken: HashMap<StreamId, bool>,
     /// Every leaf from here on is shown.
     from: u64,
 }
@@ -104,7 +106,7 @@ struct Leads {
     seq: u64,
     hash: EventHash,
     stream: StreamId,
-    /// Hashes in the body, and what is corrected.
+    /// Events that it names: by the body's members that are hashes, and what it corrects and follows.
     events: Vec<EventHash>,
     /// Lines that the body names: their streams.
     lines: Vec<StreamId>,
@@ -113,21 +115,21 @@ struct Leads {
 }
 
 impl<S: Store + ?Sized> Chosen<'_, S> {
-    fn show(&mut self, seqs: impl IntoIterator<Item = Seq>) {
-        let size = self.size;
-        self.shown.extend(seqs.into_iter().map(|seq| seq.0).filter(|seq| *seq < size));
+    fn show(&mut self, seqs: impl IntoIterator<Item = Seq>, disclosed: bool) {
+        for seq in seqs.into_iter().filter(|seq| seq.0 < self.size) {
+            *self.shown.entry(seq.0).or_default() |= disclosed;
+        }
     }
 
-    /// Shows a stream as far as the head goes, and returns which of its entries were not shown before.
-    fn take(&mut self, stream: &StreamId) -> Result<Vec<u64>, BundleError> {
-        if !self.taken.insert(stream.clone()) {
+    /// Shows a stream as far as the head goes, and returns its entries unless it was shown as openly before.
+    fn take(&mut self, stream: &StreamId, disclosed: bool) -> Result<Vec<u64>, BundleError> {
+        if self.taken.get(stream).is_some_and(|before| *before || !disclosed) {
             return Ok(Vec::new());
         }
+        self.taken.insert(stream.clone(), disclosed);
         let seqs = self.store.stream_seqs(stream, Seq(0), usize::MAX)?;
-        let new = seqs.into_iter().map(|seq| seq.0).filter(|seq| *seq < self.size && !self.shown.contains(seq));
-        let new: Vec<u64> = new.collect();
-        self.shown.extend(&new);
-        Ok(new)
+        self.show(seqs.iter().copied(), disclosed);
+        Ok(seqs.into_iter().map(|seq| seq.0).filter(|seq| *seq < self.size).collect())
     }
 
     fn case(&mut self, case: &CaseId) -> Result<(), BundleError> {
@@ -136,13 +138,13 @@ impl<S: Store + ?Sized> Chosen<'_, S> {
         if seqs.is_empty() {
             return Err(BundleError::NoCase { case: case.clone() });
         }
-        self.shown.extend(&seqs);
+        self.show(seqs.iter().copied().map(Seq), true);
         self.follow(seqs, case, |stream| stream.case.is_none())
     }
 
     fn subject(&mut self, case: &CaseId, subject: &Subject) -> Result<(), BundleError> {
         let stream = StreamId { case: Some(case.clone()), subject: subject.clone() };
-        let seqs = self.take(&stream)?;
+        let seqs = self.take(&stream, true)?;
         if seqs.is_empty() {
             let known = self.store.stream_seqs(&case_stream(case), Seq(0), 1)?.iter().any(|seq| seq.0 < self.size);
             return Err(match known {
@@ -150,26 +152,29 @@ impl<S: Store + ?Sized> Chosen<'_, S> {
                 false => BundleError::NoCase { case: case.clone() },
             });
         }
-        self.take(&case_stream(case))?;
+        self.take(&case_stream(case), true)?;
         self.follow(seqs, case, |_| true)
     }
 
     /// Shows what entries lead to, as far as `may` allows, and the statements without a case that bear on any of it.
     fn follow(&mut self, mut new: Vec<u64>, case: &CaseId, may: impl Fn(&StreamId) -> bool) -> Result<(), BundleError> {
-        let mut hashes = HashSet::new();
+        // what is shown openly, and the rest
+        let (mut open, mut closed) = (HashSet::new(), HashSet::new());
         let mut apart: Option<Vec<Leads>> = None;
         loop {
             while !new.is_empty() {
                 let mut next = Vec::new();
                 for leads in self.read(&new)? {
-                    hashes.insert(leads.hash);
+                    let disclosed = self.discloses(leads.seq);
+                    if disclosed { &mut open } else { &mut closed }.insert(leads.hash);
                     // A statement without a case may name many cases: it leads into none of them.
                     let apart = leads.stream.case.is_none();
                     let streams = self.led_to(&leads)?.into_iter();
                     for stream in streams.filter(|stream| may(stream) && !(apart && stream.case.is_some())) {
-                        next.extend(self.take(&stream)?);
+                        let own = stream.case.as_ref() == Some(case);
+                        next.extend(self.take(&stream, own)?);
                         if let Some(case) = &stream.case {
-                            self.take(&case_stream(case))?;
+                            self.take(&case_stream(case), own)?;
                         }
                     }
                 }
@@ -179,18 +184,23 @@ impl<S: Store + ?Sized> Chosen<'_, S> {
                 Some(apart) => apart,
                 none => none.insert(self.without_case()?),
             };
-            let shown = &self.shown;
-            apart.retain(|leads| !shown.contains(&leads.seq));
-            let bears =
-                |leads: &&Leads| leads.cases.contains(case) || leads.events.iter().any(|event| hashes.contains(event));
-            let streams: Vec<StreamId> = apart.iter().filter(bears).map(|leads| leads.stream.clone()).collect();
-            for stream in &streams {
-                new.extend(self.take(stream)?);
+            apart.retain(|leads| !self.discloses(leads.seq));
+            for leads in apart.iter() {
+                let about = |shown: &HashSet<EventHash>| leads.events.iter().any(|event| shown.contains(event));
+                let bears = leads.cases.contains(case) || about(&open);
+                if bears || about(&closed) {
+                    new.extend(self.take(&leads.stream, bears)?);
+                }
             }
             if new.is_empty() {
                 return Ok(());
             }
         }
+    }
+
+    /// Tells whether an entry is shown with its disclosures.
+    fn discloses(&self, seq: u64) -> bool {
+        self.shown.get(&seq).copied().unwrap_or_default()
     }
 
     /// Returns the streams that an entry's body names, by line or by the hash of one of their events.
@@ -250,46 +260,44 @@ impl<S: Store + ?Sized> Chosen<'_, S> {
             }
         }
         for pointer in pointers {
-            self.show_case_of(Seq(pointer))?;
+            self.show_case_of(Seq(pointer), true)?;
         }
         // The case of a leaf whose pointer is a case entry from `from` on: that one's stream may begin before.
         let later = self.store.authority_seqs(Seq(self.from), usize::MAX)?;
         let size = self.size;
         for seq in later.into_iter().take_while(|seq| seq.0 < size) {
-            self.show_case_of(seq)?;
+            self.show_case_of(seq, true)?;
         }
         Ok(())
     }
 
     /// Shows an entry, and the case entries of its case.
-    fn show_case_of(&mut self, seq: Seq) -> Result<(), BundleError> {
+    fn show_case_of(&mut self, seq: Seq, disclosed: bool) -> Result<(), BundleError> {
         let line = self.line(seq.0)?;
         let event = parse(seq.0, &line)?.1;
         if let Some(case) = &event.case {
-            self.take(&case_stream(case))?;
+            self.take(&case_stream(case), disclosed)?;
         }
-        self.show([seq]);
+        self.show([seq], disclosed);
         Ok(())
     }
 
     fn runs(&self) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
-        let before = self.shown.iter().copied().filter(|seq| *seq < self.from).map(|seq| (seq, seq + 1));
-        for (start, end) in before.chain((self.from < self.size).then_some((self.from, self.size))) {
+        let before = self.shown.range(..self.from).map(|(seq, disclosed)| Run {
+            start: *seq,
+            end: seq + 1,
+            disclosed: *disclosed,
+        });
+        let rest = Run { start: self.from, end: self.size, disclosed: true };
+        for run in before.chain((self.from < self.size).then_some(rest)) {
             match runs.last_mut() {
-                Some(last) if last.end == start => last.end = end,
-                _ => runs.push(Run { start, end, disclosed: true }),
+                Some(last) if last.end == run.start && last.disclosed == run.disclosed => last.end = run.end,
+                _ => runs.push(run),
             }
         }
         runs
     }
-}
-
-/// Adds leaves that are shown without their disclosures, none of which is in a run.
-fn with_undisclosed(mut runs: Vec<Run>, added: &[u64]) -> Vec<Run> {
-    runs.extend(added.iter().map(|seq| Run { start: *seq, end: seq + 1, disclosed: false }));
-    runs.sort_unstable_by_key(|run| run.start);
-    runs
 }
 
 fn case_stream(case: &CaseId) -> StreamId {
@@ -319,7 +327,7 @@ impl Leads {
             seq,
             hash: entry.envelope.event_hash(),
             stream: event.stream(),
-            events: event.corrects.into_iter().collect(),
+            events: event.corrects.into_iter().chain(event.after).collect(),
             lines: Vec::new(),
             cases: Vec::new(),
         };
@@ -327,27 +335,41 @@ impl Leads {
         Ok(leads)
     }
 
-    /// Finds hashes, lines and cases in any body, so that kinds which come later lead on as well. None of these can be
-    /// concealed (DOMAIN §2a).
+    /// Finds the events, lines and cases that a body names, and so does a replacement body in it: in the members whose
+    /// form is a hash, a line ref or cases, and nowhere else. None of these can be concealed (DOMAIN §2a).
     fn walk(&mut self, value: &Value, own: Option<&CaseId>) {
         match value {
-            Value::String(text) => self.events.extend(text.parse::<EventHash>().ok()),
             Value::Array(values) => values.iter().for_each(|value| self.walk(value, own)),
             Value::Object(members) => {
-                let text = |name: &str| members.get(name).and_then(Value::as_str);
-                let case: Option<CaseId> = text("case").and_then(|case| case.parse().ok());
-                if let (Some(subject), Some(_)) = (text("subject").and_then(|s| s.parse().ok()), text("line"))
-                    && let Some(case) = case.as_ref().or(own)
-                {
-                    self.lines.push(StreamId { case: Some(case.clone()), subject });
+                for (name, value) in members {
+                    match name.as_str() {
+                        "about" | "order" | "finding" | "completion" => {
+                            self.events.extend(value.as_str().and_then(|hash| hash.parse::<EventHash>().ok()));
+                        }
+                        "described_in" | "authorization" => self.line(value, own),
+                        "cases" => {
+                            let named = value.as_array().into_iter().flatten();
+                            self.cases.extend(named.filter_map(|case| case.as_str()?.parse().ok()));
+                        }
+                        "references" => {}
+                        _ => self.walk(value, own),
+                    }
                 }
-                self.cases.extend(case);
-                let named = members.get("cases").and_then(Value::as_array).into_iter().flatten();
-                self.cases.extend(named.filter_map(|case| case.as_str()?.parse().ok()));
-                members.values().for_each(|value| self.walk(value, own));
             }
             _ => {}
         }
+    }
+
+    /// Takes a line ref, which names a line of the own case or of another.
+    fn line(&mut self, reference: &Value, own: Option<&CaseId>) {
+        let text = |name: &str| reference.get(name).and_then(Value::as_str);
+        let case: Option<CaseId> = text("case").and_then(|case| case.parse().ok());
+        if let (Some(subject), Some(_)) = (text("subject").and_then(|s| s.parse().ok()), text("line"))
+            && let Some(case) = case.as_ref().or(own)
+        {
+            self.lines.push(StreamId { case: Some(case.clone()), subject });
+        }
+        self.cases.extend(case);
     }
 }
 
