@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use countersign_ledger::findings::{Assessment, assess, concerns};
+use countersign_ledger::book::Book;
+use countersign_ledger::findings::{Assessment, Code as FindingCode, Unknown, assess, concerns};
+use countersign_ledger::hash::EventHash;
 use countersign_ledger::id::{CaseId, TreeSize};
 use countersign_ledger::time::{Clock as _, SystemClock, Time};
 
@@ -105,7 +107,17 @@ fn take(
         BookError::Store(error) => store_problem(&error),
         BookError::Entry(reason) => corrupt(&reason),
     })?;
-    let Assessment { findings, unknowns, obligations } = assess(&book);
+    let Assessment { findings, mut unknowns, obligations } = assess(&book);
+    if case.is_none() {
+        // what is recorded in a case is judged with that case
+        let mut outside = Vec::with_capacity(unknowns.len());
+        for unknown in unknowns {
+            if !of_a_case(app, &book, &unknown)? {
+                outside.push(unknown);
+            }
+        }
+        unknowns = outside;
+    }
     let wanted = |of: Option<&CaseId>, subject: &countersign_ledger::id::Subject| match case {
         Some(case) if with_incidents => concerns(&book, of, subject, case),
         _ => of == case,
@@ -114,4 +126,19 @@ fn take(
     page.unknowns.extend(unknowns.into_iter().filter(|u| wanted(u.case.as_ref(), &u.subject)));
     page.obligations.extend(obligations.into_iter().filter(|o| wanted(o.case.as_ref(), &o.subject)));
     Ok(())
+}
+
+/// Tells whether something that is unknown in the book of what is outside any case is a dispute of a statement that is
+/// recorded all the same: in a case, whose own book has both.
+fn of_a_case(app: &App, book: &Book, unknown: &Unknown) -> Result<bool, Problem> {
+    if unknown.code != FindingCode::StatementDisputed || unknown.case.is_some() {
+        return Ok(false);
+    }
+    let disputes = unknown.entries.iter().filter_map(|seq| book.by_seq(*seq));
+    for event in disputes.filter_map(|dispute| dispute.get::<EventHash>("about")) {
+        if app.ledger.store().seq_of_event(&event).map_err(|error| store_problem(&error))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use serde_json::Value;
+
 use super::{Place, acting, line_references};
 use crate::authority::Authority;
 use crate::facts::Statement;
@@ -38,6 +40,8 @@ pub struct Correction {
     pub against: Vec<Author>,
     /// Entries of theirs that rest on the corrected one, in order.
     pub rests: Vec<Seq>,
+    /// What was in force before it: the body, and the pointers of what of it is not disclosed. `None` where it has no effect.
+    pub before: Option<(Value, Vec<String>)>,
 }
 
 /// All corrections.
@@ -71,7 +75,7 @@ fn resting(statements: &[Statement], by_event: &HashMap<EventHash, Place>) -> Ve
         let Some(case) = statement.stream.case.as_ref().filter(|_| described) else { continue };
         for member in ["lines", "unexpected"] {
             for line in statement.array(member) {
-                if let Some(number) = line.get("line").and_then(serde_json::Value::as_str) {
+                if let Some(number) = line.get("line").and_then(Value::as_str) {
                     lines.entry((case, &statement.stream.subject, number)).or_default().push(place);
                 }
             }
@@ -117,9 +121,10 @@ pub(super) fn judge(
         if target >= place || statements[target].kind.as_str() == CORRECTION {
             continue;
         }
-        let correction = weigh(statements, &on, place, target, authority);
+        let mut correction = weigh(statements, &on, place, target, authority);
         if correction.against.is_empty() {
             let by = correction.seq;
+            correction.before = Some((statements[target].body.clone(), statements[target].concealing.clone()));
             let replacement = statements[place].body.get("replacement").cloned();
             let standing = match replacement {
                 Some(body) if statements[place].text("reason") != Some("did_not_occur") => {
@@ -141,7 +146,7 @@ pub(super) fn judge(
 }
 
 /// Puts a replacement body in its place, with what of it is not disclosed.
-fn put(statements: &mut [Statement], place: Place, target: Place, body: serde_json::Value) {
+fn put(statements: &mut [Statement], place: Place, target: Place, body: Value) {
     const FROM: &str = "/body/replacement";
     let concealing = statements[place].concealing.iter().filter_map(|at| at.strip_prefix(FROM));
     let concealing: Vec<String> = concealing.map(|rest| format!("/body{rest}")).collect();
@@ -180,6 +185,7 @@ fn weigh(
         corrects: statements[target].seq,
         against: against.into_iter().collect(),
         rests: rests.into_iter().collect(),
+        before: None,
     }
 }
 

@@ -164,10 +164,10 @@ fn checks<'a>(desk: &Desk<'a>, case: &'a CaseId) -> impl Iterator<Item = &'a Sta
     streams.filter(|s| matches!(s.kind.as_str(), "check.recorded" | "check.unilateral"))
 }
 
-/// Tells whether a check looked at anything: some access, and not all of it unseen.
+/// Tells whether a check looked at anything: some access, and at least one item that was not unseen.
 fn looked(check: &Statement) -> bool {
     let grades: Vec<Option<EvidenceGrade>> = check.array("items").iter().map(|item| parse(item, "grade")).collect();
-    let seen = grades.is_empty() || grades.iter().any(|grade| *grade != Some(EvidenceGrade::NotSeen));
+    let seen = grades.iter().any(|grade| *grade != Some(EvidenceGrade::NotSeen));
     check.text("access") != Some("refused") && seen
 }
 
@@ -187,11 +187,12 @@ fn routine(desk: &Desk<'_>, case: &CaseId, out: &mut Assessment) {
         first = [first, item.held].into_iter().flatten().min();
     }
     let last = checks(desk, case).filter(|check| looked(check)).map(|check| (check.by(), check.seq)).max();
-    let Some((from, started)) = last.or(first).filter(|_| held > 0) else { return };
+    // a check before anything was held is no check of what is
+    let Some((from, started)) = last.max(first).filter(|_| held > 0) else { return };
     let due = from.plus_days(desk.terms(case).routine_check_every);
     let subject = case_subject(case);
     if desk.over(due) {
-        let since = if last.is_some() { "the last check" } else { "the first receipt" };
+        let since = if last >= first { "the last check" } else { "the first receipt" };
         let detail = format!("{} held, {since} was on {from}", count(held, "item is", "items are"));
         let mut found = finding(Code::RoutineCheckOverdue, Some(case), &subject, due.plus_days(1), [started], detail);
         found.due = Some(due);

@@ -101,8 +101,8 @@ codes! {
         "items of a case under enhanced monitoring were not inventoried for longer than the term", "the last inventory that counts, else the receipt; `inventory_every`", "`inventory_grade` or better",
         "a check that counts, of each item";
     RoutineCheckOverdue "ROUTINE_CHECK_OVERDUE" Warning Case,
-        "no check of any kind was made in a case that holds items", "the last check, else the first receipt or holding; `routine_check_every`", "any but `not_seen`",
-        "a check with access that is not refused";
+        "no check of any kind was made in a case that holds items", "the last check, or the first receipt or holding where that is later; `routine_check_every`", "any but `not_seen`",
+        "a check with access that is not refused, which saw an item";
     LossReportedLate "LOSS_REPORTED_LATE" Warning Subject,
         "a loss was recorded after the deadline", "`known`, else the end of the loss's interval; `loss_report_within`", "",
         "nothing: it stays on record";
@@ -195,7 +195,7 @@ codes! {
         "`remedy.completed` by the responsible party if it is not accused, or `remedy.accepted` by one who is not";
     StatementDisputed "STATEMENT_DISPUTED" Warning Entry,
         "a party says that a statement is not right", "", "",
-        "a correction of the statement that takes effect";
+        "a correction that takes effect and changes what the statement says, or annuls it";
     CorrectedAfterCountersignature "CORRECTED_AFTER_COUNTERSIGNATURE" Serious Entry,
         "a statement on which others rest was corrected without them: the correction has no effect", "", "",
         "a correction that they sign too";

@@ -44,7 +44,7 @@ pub(super) struct Desk<'a> {
     pub(super) book: &'a Book,
     pub(super) today: Date,
     terms: BTreeMap<&'a CaseId, Terms>,
-    hidden: HashMap<&'a CaseId, Hidden>,
+    hidden: HashMap<CaseId, Hidden>,
 }
 
 impl<'a> Desk<'a> {
@@ -105,16 +105,16 @@ impl<'a> Desk<'a> {
 }
 
 /// Finds what each case conceals of items.
-fn hidden(book: &Book) -> HashMap<&CaseId, Hidden> {
-    let mut all: HashMap<&CaseId, Hidden> = HashMap::new();
+fn hidden(book: &Book) -> HashMap<CaseId, Hidden> {
+    let mut all: HashMap<CaseId, Hidden> = HashMap::new();
     for (seq, pointer) in book.items().concealed() {
         let Some(statement) = book.by_seq(*seq) else { continue };
         let Some(case) = statement.stream.case.as_ref() else { continue };
         let object = pointer.strip_prefix("/body").and_then(|at| statement.body.pointer(at));
         let own = object.and_then(|o| o.get("line")).and_then(Value::as_str);
-        let place = match own {
-            Some(line) => Some((statement.stream.subject.clone(), line.to_owned())),
-            None => object.and_then(|o| o.get("described_in")).and_then(described),
+        let (case, place) = match own {
+            Some(line) => (case.clone(), Some((statement.stream.subject.clone(), line.to_owned()))),
+            None => described(case, object),
         };
         let hidden = all.entry(case).or_default();
         if matches!(statement.kind.as_str(), "transfer.dispatched" | "holding.declared" | "transfer.received") {
@@ -130,12 +130,17 @@ fn hidden(book: &Book) -> HashMap<&CaseId, Hidden> {
     all
 }
 
-/// Returns the line that a reference names, where it is of the statement's own case.
-fn described(place: &Value) -> Option<(Subject, String)> {
-    if place.get("case").is_some() {
-        return None;
-    }
-    Some((parse(place, "subject")?, place.get("line")?.as_str()?.to_owned()))
+/// Returns the case of what an object of a statement in a case names, and the line, where it says by which it was
+/// described.
+fn described(own: &CaseId, object: Option<&Value>) -> (CaseId, Option<(Subject, String)>) {
+    let Some(place) = object.and_then(|object| object.get("described_in")) else { return (own.clone(), None) };
+    let line = || Some((parse(place, "subject")?, place.get("line")?.as_str()?.to_owned()));
+    (described_case(own, place), line())
+}
+
+/// Returns the case whose line a reference in a statement of a case names: another one's, where it says so.
+pub(super) fn described_case(own: &CaseId, place: &Value) -> CaseId {
+    parse(place, "case").unwrap_or_else(|| own.clone())
 }
 
 /// Begins a finding.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::desk::described_case;
 use super::{Assessment, Code, Finding, Obligation, Terms, Unknown};
 use crate::book::Book;
 use crate::facts::ItemKey;
@@ -58,9 +59,12 @@ impl<'a> Out<'a> {
         let terms = book.cases().map(|case| (case.clone(), Terms::of(book, case))).collect();
         let mut hidden: HashMap<CaseId, Vec<Seq>> = HashMap::new();
         let mut concealing: HashMap<CaseId, Vec<Seq>> = HashMap::new();
-        for (seq, _) in book.items().concealed() {
+        for (seq, pointer) in book.items().concealed() {
             let Some(statement) = book.by_seq(*seq) else { continue };
             let Some(case) = &statement.stream.case else { continue };
+            let object = pointer.strip_prefix("/body").and_then(|at| statement.body.pointer(at));
+            let place = object.and_then(|object| object.get("described_in"));
+            let case = place.map_or_else(|| case.clone(), |place| described_case(case, place));
             concealing.entry(case.clone()).or_default().push(*seq);
             // what describes items says nothing of what became of them
             if matches!(statement.kind.as_str(), "transfer.dispatched" | "holding.declared") {

@@ -1,9 +1,12 @@
 //! Statements about statements: disputed, corrected against others, signed unseen, recorded late (DOMAIN §1, §5).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::Value;
 
 use super::desk::{Desk, finding};
 use super::{Assessment, Code, Unknown};
+use crate::book::Correction;
 use crate::facts::Statement;
 use crate::hash::EventHash;
 use crate::id::{Author, Seq, StreamId};
@@ -33,11 +36,10 @@ fn disputed(desk: &Desk<'_>, out: &mut Assessment) {
             by_event.entry(about).or_default().push(dispute);
         }
     }
-    // the latest correction of each statement that took effect
-    let mut corrected: HashMap<Seq, Seq> = HashMap::new();
+    // the corrections of each statement that took effect, in order
+    let mut corrected: HashMap<Seq, Vec<&Correction>> = HashMap::new();
     for correction in book.corrections().iter().filter(|c| c.against.is_empty()) {
-        let latest = corrected.entry(correction.corrects).or_insert(correction.seq);
-        *latest = correction.seq.max(*latest);
+        corrected.entry(correction.corrects).or_default().push(correction);
     }
     for (event, disputes) in by_event {
         let Some(statement) = book.by_event(&event) else {
@@ -45,9 +47,18 @@ fn disputed(desk: &Desk<'_>, out: &mut Assessment) {
             continue;
         };
         let root = statement.corrects.and_then(|event| book.by_event(&event)).unwrap_or(statement);
-        let mended = corrected.get(&root.seq).copied();
-        let open = disputes.iter().filter(|dispute| mended.is_none_or(|seq| seq < dispute.seq));
-        let open: Vec<&&Statement> = open.collect();
+        let corrections = corrected.get(&root.seq).map_or(&[][..], Vec::as_slice);
+        let (mut open, mut veil): (Vec<&Statement>, Vec<Seq>) = (Vec::new(), Vec::new());
+        for dispute in disputes {
+            // what the first one after it replaced is what was disputed
+            let next = corrections.iter().find(|correction| correction.seq > dispute.seq);
+            match next.map(|correction| changed(desk, correction, root)) {
+                Some(Some(true)) => continue,
+                Some(None) => veil.extend(corrections.iter().map(|correction| correction.seq)),
+                Some(Some(false)) | None => {}
+            }
+            open.push(dispute);
+        }
         let Some(first) = open.first() else { continue };
         let mut by: Vec<&str> = open.iter().map(|dispute| dispute.author.as_str()).collect();
         by.sort_unstable();
@@ -57,8 +68,68 @@ fn disputed(desk: &Desk<'_>, out: &mut Assessment) {
         let entries = open.iter().map(|dispute| dispute.seq).chain([statement.seq]);
         let found =
             finding(Code::StatementDisputed, stream.case.as_ref(), &stream.subject, first.recorded(), entries, detail);
-        desk.raise(out, found, Vec::new(), true);
+        desk.raise(out, found, veil, true);
     }
+}
+
+/// Tells whether a statement says something else than before a correction, or nothing any more; `None` where that is
+/// not disclosed.
+fn changed(desk: &Desk<'_>, correction: &Correction, statement: &Statement) -> Option<bool> {
+    if !desk.book.stands(statement) {
+        return Some(true);
+    }
+    let (body, concealing) = correction.before.as_ref()?;
+    let before = |at: &str| concealing.binary_search_by(|one| one.as_str().cmp(at)).is_ok();
+    differs((body, &before), (&statement.body, &|at| statement.conceals(at)), "/body")
+}
+
+/// A value, and what tells of which objects and arrays of it something is not disclosed.
+type Shown<'a> = (&'a Value, &'a dyn Fn(&str) -> bool);
+
+/// Tells whether two values at a pointer differ; `None` where what is not disclosed decides.
+fn differs(one: Shown<'_>, other: Shown<'_>, at: &str) -> Option<bool> {
+    let (hides, hidden) = (one.1(at), other.1(at));
+    let parts: Vec<Option<bool>> = match (one.0, other.0) {
+        (Value::Object(a), Value::Object(b)) => {
+            let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            let part = |name: &String| match (a.get(name), b.get(name)) {
+                (Some(x), Some(y)) => {
+                    let name = name.replace('~', "~0").replace('/', "~1");
+                    differs((x, one.1), (y, other.1), &format!("{at}/{name}"))
+                }
+                (None, _) => {
+                    if hides {
+                        None
+                    } else {
+                        Some(true)
+                    }
+                }
+                (_, None) => {
+                    if hidden {
+                        None
+                    } else {
+                        Some(true)
+                    }
+                }
+            };
+            names.into_iter().map(part).collect()
+        }
+        // which elements an array conceals moves the others
+        (Value::Array(a), Value::Array(b)) if !hides && !hidden => {
+            if a.len() != b.len() {
+                return Some(true);
+            }
+            let pairs = a.iter().zip(b).enumerate();
+            pairs.map(|(i, (x, y))| differs((x, one.1), (y, other.1), &format!("{at}/{i}"))).collect()
+        }
+        (Value::Array(_), Value::Array(_)) => vec![None],
+        (a, b) => vec![Some(a != b)],
+    };
+    if parts.contains(&Some(true)) {
+        return Some(true);
+    }
+    let sure = !hides && !hidden && !parts.contains(&None);
+    sure.then_some(false)
 }
 
 /// Says that what is disputed is not there to see.
