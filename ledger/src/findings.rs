@@ -16,6 +16,7 @@ mod authorizations;
 mod checks;
 mod closing;
 mod code;
+mod consents;
 pub(crate) mod consignment;
 mod desk;
 mod disposals;

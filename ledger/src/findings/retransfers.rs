@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::consents::Consents;
 use super::desk::{Desk, count, finding};
 use super::{Assessment, Code, Finding, Obligation};
 use crate::event::scalars::Quantity;
@@ -118,10 +119,19 @@ fn retransfer(desk: &Desk<'_>, case: &CaseId, stream: &StreamId, permitted: &Per
     let of = |kind: &str| -> Vec<&Statement> { desk.book.stream(stream).filter(|s| s.kind.as_str() == kind).collect() };
     let (executed, ended) = (of("retransfer.executed"), of("retransfer.ended"));
     let mut without: Vec<(Finding, Vec<Seq>)> = Vec::new();
-    for act in &executed {
+    let mut consents = granted(desk, &asked);
+    let mut acts: Vec<&Statement> = executed.iter().chain(&ended).copied().collect();
+    acts.sort_by_key(|act| (act.by(), act.seq));
+    for act in acts {
+        if act.kind.as_str() == "retransfer.ended" {
+            if let Some(holder) = holder_of(desk, act) {
+                consents.give_back(act, &holder);
+            }
+            continue;
+        }
         let names = names_of(desk, act, &asked);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let consented = consent(desk, case, act, &asked);
+        let consented = consent(desk, case, act, &asked, &mut consents);
         if !consented.given && !permitted.permits(&names, act.seq) {
             let holder = act.text("new_holder").unwrap_or_default();
             let detail = format!("items went to {holder}, whom neither the case nor a consent permits");
@@ -211,6 +221,24 @@ fn conflicts<'a>(
     desk.raise(out, found, Vec::new(), true);
 }
 
+/// Returns the new holder that a statement names, or who acts for it now.
+fn holder_of(desk: &Desk<'_>, statement: &Statement) -> Option<Author> {
+    statement.get::<PartyId>("new_holder").map(|party| desk.book.acting(&Author::Party(party)))
+}
+
+/// Returns what the requests that were granted allow.
+fn granted<'a>(desk: &'a Desk<'a>, asked: &[Request<'_>]) -> Consents<'a> {
+    let mut consents = Consents::new(desk);
+    for request in asked.iter().filter(|request| request.denied.is_empty() && !request.granted.is_empty()) {
+        let Some((asked, holder)) = request.asked.and_then(|asked| Some((asked, holder_of(desk, asked)?))) else {
+            continue;
+        };
+        let ends: Option<Vec<Date>> = request.granted.iter().map(|decision| decision.get("expires")).collect();
+        consents.grant(asked, &holder, ends.and_then(|ends| ends.into_iter().max()));
+    }
+    consents
+}
+
 /// Why a retransfer lacks consent.
 enum Fault {
     Without(String, Vec<ItemKey>),
@@ -226,7 +254,13 @@ struct Consent {
     veil: Vec<Seq>,
 }
 
-fn consent(desk: &Desk<'_>, case: &CaseId, act: &Statement, asked: &[Request<'_>]) -> Consent {
+fn consent(
+    desk: &Desk<'_>,
+    case: &CaseId,
+    act: &Statement,
+    asked: &[Request<'_>],
+    consents: &mut Consents<'_>,
+) -> Consent {
     let without = |given, why: &str, items, veil| {
         let why = format!("entry {}: {why}", act.seq);
         Consent { given, fault: Some(Fault::Without(why, items)), veil }
@@ -235,11 +269,8 @@ fn consent(desk: &Desk<'_>, case: &CaseId, act: &Statement, asked: &[Request<'_>
     if desk.book.case_member(case, "retransfer").and_then(Value::as_str) == Some("prohibited") {
         return without(false, "the case prohibits retransfer", all(desk), Vec::new());
     }
-    let holder = act.get::<PartyId>("new_holder").map(|party| desk.book.acting(&Author::Party(party)));
-    let asks = |request: &&Request<'_>| {
-        let of = request.asked.and_then(|asked| asked.get::<PartyId>("new_holder"));
-        of.map(|party| desk.book.acting(&Author::Party(party))) == holder
-    };
+    let holder = holder_of(desk, act);
+    let asks = |request: &&Request<'_>| request.asked.and_then(|asked| holder_of(desk, asked)) == holder;
     let granted: Vec<&Request<'_>> =
         asked.iter().filter(asks).filter(|request| request.denied.is_empty() && !request.granted.is_empty()).collect();
     if granted.is_empty() {
@@ -273,38 +304,42 @@ fn consent(desk: &Desk<'_>, case: &CaseId, act: &Statement, asked: &[Request<'_>
             before.iter().filter_map(|request| expired(request)).max().map(|(date, seq)| Fault::Expired(date, seq));
         return Consent { given: true, fault, veil: Vec::new() };
     }
-    covered(desk, act, &live.iter().filter_map(|request| request.asked).collect::<Vec<_>>())
+    let before: Vec<&Request<'_>> = before.iter().map(|request| **request).collect();
+    let live: Vec<&Request<'_>> = live.iter().map(|request| ***request).collect();
+    let Some(holder) = holder else { return Consent { given: true, fault: None, veil: Vec::new() } };
+    covered(desk, act, &holder, [&before, &live], consents)
 }
 
-/// Compares what was executed with what was asked for and granted.
-fn covered(desk: &Desk<'_>, act: &Statement, asked: &[&Statement]) -> Consent {
-    let read: Vec<Extract> = asked.iter().map(|statement| extract(statement)).collect();
-    let mut veil: Vec<Seq> =
-        asked.iter().zip(&read).filter(|(_, read)| !read.concealed.is_empty()).map(|(asked, _)| asked.seq).collect();
-    let wanted: BTreeMap<&Target, Option<Quantity>> =
-        read.iter().flat_map(|read| &read.mentions).map(|mention| (&mention.target, amount(mention))).collect();
+/// Compares what was executed with what was asked for and granted, and is not used up.
+fn covered(
+    desk: &Desk<'_>,
+    act: &Statement,
+    holder: &Author,
+    [before, live]: [&[&Request<'_>]; 2],
+    consents: &mut Consents<'_>,
+) -> Consent {
+    // what a request conceals, or something that came back, may cover it
+    let asked = before.iter().filter_map(|request| request.asked);
+    let mut veil: Vec<Seq> = asked.filter(|asked| !extract(asked).concealed.is_empty()).map(|s| s.seq).collect();
+    veil.extend(&consents.hidden);
+    let live: BTreeSet<Seq> = live.iter().filter_map(|request| Some(request.asked?.seq)).collect();
     let done = extract(act);
     if !done.concealed.is_empty() {
         veil.push(act.seq);
     }
-    let over = |mention: &&Mention| {
-        let targets = targets(desk, mention);
-        !targets.iter().any(|target| {
-            wanted.get(target).is_some_and(|of| match (of, amount(mention)) {
-                (Some(of), Some(amount)) => amount <= *of,
-                _ => true,
-            })
-        })
-    };
-    let beyond: Vec<Mention> = done.mentions.iter().filter(over).cloned().collect();
     // what conceals its serials may name what was asked for
-    let beyond: Vec<Mention> =
-        beyond.into_iter().filter(|mention| !matches!(mention.amount, Amount::Concealed)).collect();
-    if beyond.is_empty() {
-        return Consent { given: true, fault: None, veil };
-    }
-    let why = format!("entry {}: {} that nobody asked consent for", act.seq, count(beyond.len(), "item", "items"));
-    Consent { given: true, fault: Some(Fault::Without(why, items_of(desk, &beyond))), veil }
+    let shown = done.mentions.iter().filter(|mention| !matches!(mention.amount, Amount::Concealed));
+    let beyond: Vec<Mention> = shown.filter(|mention| !consents.take(mention, &live, holder)).cloned().collect();
+    let fault = |why, items| Some(Fault::Without(format!("entry {}: {why}", act.seq), items));
+    let fault = match beyond.len() {
+        0 if done.concealed.is_empty() => None,
+        0 => fault("which items it names is not disclosed".to_owned(), Vec::new()),
+        n => {
+            let why = format!("{} beyond what was asked for and consented to", count(n, "item", "items"));
+            fault(why, items_of(desk, &beyond))
+        }
+    };
+    Consent { given: true, fault, veil }
 }
 
 fn amount(mention: &Mention) -> Option<Quantity> {
@@ -316,7 +351,7 @@ fn amount(mention: &Mention) -> Option<Quantity> {
 }
 
 /// Returns every way in which a request can name what a statement does: the item, its line, its stock number.
-fn targets(desk: &Desk<'_>, mention: &Mention) -> Vec<Target> {
+pub(super) fn targets(desk: &Desk<'_>, mention: &Mention) -> Vec<Target> {
     let mut targets = vec![mention.target.clone()];
     let case = mention.target.case();
     if let Some((case, subject, line)) = &mention.described_in {
