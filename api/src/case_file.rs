@@ -23,6 +23,11 @@ use crate::failure::Failure;
 use crate::files;
 use crate::output::Output;
 
+mod corrections;
+
+pub use corrections::Corrections;
+use corrections::Judge;
+
 /// The longest file that holds a checkpoint alone (SPEC §12).
 const MAX_NOTE: usize = 256 << 10;
 /// How far behind the ledger a clock may be before what it says is not used, in milliseconds.
@@ -80,6 +85,8 @@ pub struct CaseFile {
     pub latest: Option<Time>,
     /// The events that were asked for, in the ledger's order.
     pub events: Vec<Found>,
+    /// What the corrections in the cases asked for came to.
+    pub corrections: Corrections,
 }
 
 impl CaseFile {
@@ -101,28 +108,32 @@ impl CaseFile {
         };
         let mut file = Self::begin(header, ledger)?;
         let mut of_case = OfCase { cases, pointers: BTreeSet::new() };
-        let mut open = false;
+        let mut judge = Judge::default();
+        // whether the last entry is of what was asked for, and whether it is kept
+        let (mut read, mut kept) = (false, false);
         for line in lines {
             match line.map_err(|e| damaged(&e))? {
                 BundleLine::Entry(entry) => {
                     file.latest = file.latest.max(Some(entry.time));
-                    let found = of_case.event(&entry)?.filter(&keep);
-                    open = found.is_some();
-                    file.events.extend(found.map(|event| Found {
-                        seq: entry.seq,
-                        time: entry.time,
-                        hash: entry.envelope.event_hash(),
-                        event,
-                        disclosures: Vec::new(),
-                    }));
+                    let event = of_case.event(&entry)?;
+                    (read, kept) = (event.is_some(), event.as_ref().is_some_and(&keep));
+                    let Some(event) = event else { continue };
+                    let (seq, time, hash) = (entry.seq, entry.time, entry.envelope.event_hash());
+                    judge.add(entry, &event);
+                    if kept {
+                        file.events.push(Found { seq, time, hash, event, disclosures: Vec::new() });
+                    }
                 }
-                BundleLine::Disclosure(text) if open => {
-                    file.events.last_mut().into_iter().for_each(|found| found.disclosures.push(text.clone()));
+                BundleLine::Disclosure(text) if read => {
+                    judge.disclose(&text);
+                    let last = file.events.last_mut().filter(|_| kept);
+                    last.into_iter().for_each(|found| found.disclosures.push(text.clone()));
                 }
                 BundleLine::Disclosure(_) | BundleLine::Header(_) => {}
-                BundleLine::Withheld(_) => open = false,
+                BundleLine::Withheld(_) => (read, kept) = (false, false),
             }
         }
+        file.corrections = judge.finish()?;
         Ok(file)
     }
 
@@ -148,7 +159,8 @@ impl CaseFile {
             )));
         }
         let checkpoint = SignedCheckpoint::from_bytes(header.checkpoint.as_bytes()).map_err(|e| damaged(&e))?;
-        Ok(Self { ledger: header.ledger, checkpoint, note: header.checkpoint, latest: None, events: Vec::new() })
+        let (ledger, note) = (header.ledger, header.checkpoint);
+        Ok(Self { ledger, checkpoint, note, latest: None, events: Vec::new(), corrections: Corrections::default() })
     }
 
     /// Finds whose key this is, by the parties in the file, if they were asked for. The ledger judges.

@@ -413,3 +413,70 @@ fn what_happened_meanwhile_is_told_before_it_is_submitted() {
     let told = world.run(&["event", "submit", "outbox"]).ok();
     assert!(told.contains("is recorded already, as entry"), "{told}");
 }
+
+/// The donor takes back alone what the recipient has received: without effect, so it takes nothing off any list.
+#[test]
+fn a_correction_without_effect_changes_neither_checks_nor_receipts() {
+    let world = world();
+    let sent = dispatch(&world, CASE, "1", &["SYN-1", "SYN-2"]);
+    let undone = dispatch(&world, CASE, "2", &["SYN-9"]);
+    world.folder.write("scan.txt", "SYN-1\n");
+    let receive = ["receive", "1", "--case", CASE, "--part", "next", "--author", "recipient"];
+    let part = ["--scans", "scan.txt", "--key", "recipient.pem", "--yes"];
+    world.run(&[&receive[..], &part].concat()).ok();
+    world.folder.write("undo.json", r#"{"reason":"did_not_occur"}"#);
+    for (subject, event) in [("consignment/1", &sent), ("consignment/2", &undone)] {
+        let file = format!("{}.event.json", uuid_like(subject, "corrected"));
+        let drafted = ["event", "new", "--kind", "statement.corrected", "--subject", subject, "--case", CASE];
+        let more = ["--corrects", event, "--author", "donor", "--body", "undo.json", "--key", "donor.pem", "--yes"];
+        world.run(&[&drafted[..], &more, &["-o", &file]].concat()).ok();
+        world.run(&["event", "submit", &file]).ok();
+    }
+    world.run(&["export", "--case", CASE, "--output", "case.jsonl"]).ok();
+    let check = ["check", "new", "--case", CASE, "--type", "delivery", "--scans", "scan.txt", "--author", "watcher"];
+    let check = [&check[..], &["--from", "case.jsonl", "--dry-run", "--json"]].concat();
+    let said = world.run(&check);
+    let told = "without effect: recipient signed what rests on it";
+    assert!(said.stderr.contains(told), "{said:?}");
+    let case = &parsed(&said.ok())["cases"][0];
+    assert_eq!((&case["expected"], &case["seen"]), (&json!(2), &json!(1)), "SYN-9 alone did not occur: {case}");
+    // the rest of it can still be received, with the file and with the server
+    let rest = [&receive[..], &["--all", "--last", "--dry-run"]].concat();
+    for from in [&["--from", "case.jsonl"][..], &[]] {
+        let said = world.run(&[&rest[..], from].concat());
+        assert!(said.stderr.contains(told), "{said:?}");
+        said.ok();
+    }
+    world
+        .run(&["receive", "2", "--case", CASE, "--all", "--dry-run", "--author", "recipient"])
+        .fails(1, "nothing was dispatched");
+}
+
+#[test]
+fn what_a_draft_rests_on_is_told_when_it_fell_away() {
+    let world = world();
+    let line = json!({ "line": "1", "nomenclature": "радіостанція", "quantity": "2", "unit": "EA" });
+    world.folder.write("allowed.json", &json!({ "lines": [line], "end_user": "Land forces" }).to_string());
+    say(&world, "transfer.authorized", "authorization/a", CASE, "allowed.json", &["donor"]);
+    world.run(&["export", "--case", CASE, "--output", "case.jsonl"]).ok();
+    // drafted in the field, not recorded yet: a dispatch under it, that the recipient signs too
+    let mut line = line;
+    line["authorization"] = json!({ "subject": "authorization/a", "line": "1" });
+    world.folder.write("sent.json", &json!({ "document_number": "W1A2B360000001", "lines": [line] }).to_string());
+    let new = ["event", "new", "--kind", "transfer.dispatched", "--subject", "consignment/1", "--case", CASE];
+    let more = ["--author", "donor", "--body", "sent.json", "--key", "donor.pem", "--key", "recipient.pem", "--yes"];
+    world.run(&[&new[..], &more, &["-o", "sent.event.json"]].concat()).ok();
+    // meanwhile the authorization is cancelled
+    world.folder.write("cancel.json", r#"{"reason":"no longer needed"}"#);
+    say(&world, "transfer.cancelled", "authorization/a", CASE, "cancel.json", &["donor"]);
+    // and the recipient, which is not the author, is succeeded by another party
+    world.enroll("heir", "recipient");
+    world.folder.write("heir.json", r#"{"party":"recipient","successor":"heir","reason":"merged"}"#);
+    let new = ["event", "new", "--kind", "party.succeeded", "--subject", "party/recipient", "--author", "governance"];
+    let keys = ["--key", "g1.pem", "--key", "g2.pem", "--key", "heir.pem", "--yes"];
+    world.run(&[&new[..], &["--body", "heir.json", "-o", "heir.event.json"], &keys].concat()).ok();
+    world.run(&["event", "submit", "heir.event.json"]).ok();
+    let told = world.run(&["event", "submit", "sent.event.json", "--basis", "case.jsonl", "--dry-run"]).ok();
+    assert!(told.contains("recipient was succeeded by heir"), "{told}");
+    assert!(told.contains("authorization/a, which this consignment was sent under, was cancelled by donor"), "{told}");
+}

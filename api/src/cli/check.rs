@@ -256,7 +256,10 @@ fn read(args: &NewArgs, context: &Context) -> Result<CaseFile, Failure> {
         let file = CaseFile::read(reader, Some(&ledger), &wanted, keep)?;
         match &mut whole {
             None => whole = Some(file),
-            Some(whole) => whole.events.extend(file.events),
+            Some(whole) => {
+                whole.events.extend(file.events);
+                whole.corrections.extend(file.corrections);
+            }
         }
     }
     whole.ok_or_else(|| Failure::usage("no case is named"))
@@ -282,7 +285,8 @@ fn populations(args: &NewArgs, file: &CaseFile) -> Result<Vec<Population>, Failu
             .hint("`countersign export --case CASE` makes a file of it"));
     }
     let events = |case| of_case.get(case).map(Vec::as_slice).unwrap_or_default();
-    let populations: Vec<Population> = cases.iter().map(|case| Population::of(case, events(case))).collect();
+    let population = |case| Population::of(case, events(case), &file.corrections);
+    let populations: Vec<Population> = cases.iter().map(population).collect();
     match populations.is_empty() {
         true => Err(Failure::refused("there is no case in what was read")),
         false => Ok(populations),

@@ -186,6 +186,9 @@ pub fn run(args: ReceiveArgs, context: &Context) -> Result<Exit, Failure> {
     let recipient = recipient(&args, context, file.as_ref(), keys)?;
     let told = told(&args)?;
     let histories = histories(&args, context, file, &recipient)?;
+    for (subject, note) in histories.iter().flat_map(|h| h.without_effect.iter().map(move |note| (&h.subject, note))) {
+        context.out().note(format_args!("note: {subject}: {note}"));
+    }
     let bulk = args.dispatches_of.is_some();
     let wanted = |history: &History| !bulk || !history.complete;
     let make = |history: &History| make(history, &told, &args, &recipient);

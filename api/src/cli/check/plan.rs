@@ -230,6 +230,7 @@ impl Plan {
         if population.undisclosed > 0 {
             self.notes.push(format!("{} values of the case are concealed from you", population.undisclosed));
         }
+        self.notes.extend(population.without_effect.iter().cloned());
         if population.unreadable > 0 {
             self.notes.push(format!("{} statements of the case could not be read", population.unreadable));
         }

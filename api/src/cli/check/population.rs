@@ -5,14 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use countersign_ledger::book::Standing;
 use countersign_ledger::disclosure::{Disclosure, Matching, restore};
 use countersign_ledger::event::common::{LineNumber, Serial};
 use countersign_ledger::event::scalars::Quantity;
 use countersign_ledger::hash::EventHash;
-use countersign_ledger::id::{CaseId, Subject};
+use countersign_ledger::id::{CaseId, Seq, Subject};
 use serde_json::Value;
 
-use crate::case_file::Found;
+use crate::case_file::{Corrections, Found};
 
 /// The line that first described an item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -73,6 +74,8 @@ pub(super) struct Population {
     pub(super) undisclosed: usize,
     /// How many statements could not be read.
     pub(super) unreadable: usize,
+    /// Corrections that have no effect, and why.
+    pub(super) without_effect: Vec<String>,
     /// What the checks of this case have said so far, by subject.
     pub(super) checks: HashMap<Subject, Before>,
 }
@@ -89,8 +92,8 @@ pub(super) struct Before {
 }
 
 impl Population {
-    /// Reads the events of a case, in the ledger's order.
-    pub(super) fn of(case: &CaseId, events: &[&Found]) -> Self {
+    /// Reads the events of a case, in the ledger's order, as they stand after the corrections that took effect.
+    pub(super) fn of(case: &CaseId, events: &[&Found], corrections: &Corrections) -> Self {
         let mut population = Self {
             case: case.clone(),
             items: BTreeMap::new(),
@@ -98,10 +101,10 @@ impl Population {
             unmarked: BTreeMap::new(),
             undisclosed: 0,
             unreadable: 0,
+            without_effect: Vec::new(),
             checks: HashMap::new(),
         };
-        let corrected: HashMap<EventHash, &Found> =
-            events.iter().filter_map(|found| Some((found.event.corrects?, *found))).collect();
+        let by_seq: HashMap<Seq, &Found> = events.iter().map(|found| (found.seq, *found)).collect();
         for found in events {
             if found.event.subject.ty() == "check" {
                 population.checks.entry(found.event.subject.clone()).or_default().head = Some(found.hash);
@@ -109,14 +112,16 @@ impl Population {
             if found.event.corrects.is_some() {
                 continue;
             }
-            let latest = corrected.get(&found.hash).copied();
-            match population.body(latest.unwrap_or(found)) {
-                // a correction without a replacement: it did not occur
-                Some(body) if latest.is_some() => {
-                    if let Some(body) = body.get("replacement") {
-                        population.take(found, body);
-                    }
-                }
+            population.without_effect.extend(corrections.without_effect(found.seq));
+            let body = match corrections.standing(found.seq) {
+                Standing::Original => population.body(found),
+                Standing::Replaced { by } => by_seq
+                    .get(&by)
+                    .and_then(|correction| population.body(correction))
+                    .and_then(|mut body| body.get_mut("replacement").map(Value::take)),
+                Standing::Annulled { .. } => continue,
+            };
+            match body {
                 Some(body) => population.take(found, &body),
                 None => population.unreadable += 1,
             }

@@ -12,7 +12,7 @@ use countersign_ledger::disclosure::{Disclosure, Matching, restore};
 use countersign_ledger::event::Event;
 use countersign_ledger::event::common::{Serial, normalise_serial};
 use countersign_ledger::hash::{EventHash, KeyId};
-use countersign_ledger::id::{CaseId, Seq, TreeSize};
+use countersign_ledger::id::{Author, CaseId, Seq, Subject, TreeSize};
 use countersign_ledger::submission::Submission;
 use serde::Serialize;
 use serde_json::Value;
@@ -71,6 +71,8 @@ struct Ours<'a> {
     event: &'a Event,
     hash: EventHash,
     keys: Vec<KeyId>,
+    /// Who signs it: the author, and the parties of the keys.
+    signers: BTreeSet<Author>,
     serials: BTreeMap<String, String>,
 }
 
@@ -92,10 +94,13 @@ pub(super) fn compare(
         }
     }
     let mut told = Vec::new();
-    for (case, ours) in by_case {
+    for (case, mut ours) in by_case {
         let (_, bundle) = client.bundle(&Scope::Case(case.clone()), LastLeaf::Withheld, true)?;
         let reader = BufReader::with_capacity(1 << 16, bundle);
         let file = CaseFile::read(reader, Some(&client.ledger_id()), &Cases::one(case), |_| true)?;
+        for ours in &mut ours {
+            ours.signers.extend(ours.keys.iter().filter_map(|keyid| file.holder_of(keyid)));
+        }
         told.push(Meanwhile::of(case, since, &ours, &file.events));
     }
     Ok(told)
@@ -106,6 +111,7 @@ impl<'a> Ours<'a> {
         Self {
             event,
             hash: submission.envelope.event_hash(),
+            signers: [event.author.clone()].into(),
             keys: submission.envelope.signatures().iter().map(|(keyid, _)| *keyid).collect(),
             serials: serials_of(event, &submission.disclosures),
         }
@@ -150,7 +156,12 @@ impl Meanwhile {
 }
 
 /// Says how a new entry bears on events about to be submitted.
-fn news(found: &Found, ours: &[Ours<'_>], rests_on: &BTreeSet<String>, streams: &HashSet<EventHash>) -> Option<News> {
+fn news(
+    found: &Found,
+    ours: &[Ours<'_>],
+    rests_on: &BTreeSet<(CaseId, Subject)>,
+    streams: &HashSet<EventHash>,
+) -> Option<News> {
     let Found { seq, time, event, .. } = found;
     let (kind, author, subject) = (event.kind.as_str(), &event.author, &event.subject);
     let tell = |code, what: String| Some(News { seq: *seq, code, what: format!("{what} ({time}, entry {seq})") });
@@ -166,12 +177,14 @@ fn news(found: &Found, ours: &[Ours<'_>], rests_on: &BTreeSet<String>, streams: 
                 if kind == "key.retired" { ("key_retired", "retired") } else { ("key_revoked", "revoked") };
             tell(code, format!("key {keyid} of {}, which signed this, was {done}", text("party")))
         }
-        "party.succeeded" if ours.iter().any(|ours| ours.event.author.as_str() == text("party")) => {
+        "party.succeeded" if ours.iter().flat_map(|ours| &ours.signers).any(|who| who.as_str() == text("party")) => {
             tell("party_succeeded", format!("{} was succeeded by {}", text("party"), text("successor")))
         }
         "case.amended" | "case.inspectors" => tell("case_amended", format!("the case was amended: {kind}")),
         "case.closed" => tell("case_closed", "the case was closed".to_owned()),
-        "transfer.cancelled" if rests_on.contains(subject.as_str()) || same_stream => {
+        "transfer.cancelled"
+            if same_stream || event.case.clone().is_some_and(|case| rests_on.contains(&(case, subject.clone()))) =>
+        {
             tell("cancelled", format!("{subject}, which this consignment was sent under, was cancelled by {author}"))
         }
         "transfer.received" if same_stream => {
@@ -204,14 +217,21 @@ fn news(found: &Found, ours: &[Ours<'_>], rests_on: &BTreeSet<String>, streams: 
     }
 }
 
-/// Finds the authorizations that the consignments in question were sent under.
-fn authorizations(ours: &[Ours<'_>], events: &[Found]) -> BTreeSet<String> {
-    let sent = events.iter().filter(|found| {
-        found.event.kind.as_str() == "transfer.dispatched"
-            && ours.iter().any(|o| o.event.stream() == found.event.stream())
+/// Finds the authorizations that these events name, and those that the consignments in question were sent under.
+fn authorizations(ours: &[Ours<'_>], events: &[Found]) -> BTreeSet<(CaseId, Subject)> {
+    let sent = events.iter().map(|found| &found.event).filter(|event| {
+        event.kind.as_str() == "transfer.dispatched" && ours.iter().any(|o| o.event.stream() == event.stream())
     });
-    let lines = sent.flat_map(|found| found.event.body()["lines"].as_array().into_iter().flatten());
-    lines.filter_map(|line| line["authorization"]["subject"].as_str().map(str::to_owned)).collect()
+    let named = ours.iter().map(|ours| ours.event).chain(sent).flat_map(|event| {
+        let bodies = [event.body(), &event.body()["replacement"]];
+        let lines = bodies.into_iter().flat_map(|body| body["lines"].as_array().into_iter().flatten());
+        lines.filter_map(move |line| {
+            let reference = &line["authorization"];
+            let case = reference["case"].as_str().and_then(|case| case.parse().ok()).or_else(|| event.case.clone());
+            Some((case?, reference["subject"].as_str()?.parse().ok()?))
+        })
+    });
+    named.collect()
 }
 
 /// Finds the serials that an event names as present, seen or gone, by the form in which they compare.

@@ -1,7 +1,10 @@
 //! What the ledger has on a consignment: what was sent, and what was received of it before.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::BufReader;
 
+use countersign_ledger::book::Standing;
+use countersign_ledger::bundle::{LastLeaf, Scope};
 use countersign_ledger::disclosure::{Disclosure, Matching, Restored, restore};
 use countersign_ledger::event::Body;
 use countersign_ledger::event::codes::Unit;
@@ -10,7 +13,7 @@ use countersign_ledger::event::scalars::Quantity;
 use countersign_ledger::hash::EventHash;
 use countersign_ledger::id::{Author, CaseId, Subject};
 
-use crate::case_file::{CaseFile, Found};
+use crate::case_file::{CaseFile, Cases, Corrections, Found};
 use crate::client::Client;
 use crate::failure::Failure;
 
@@ -55,6 +58,8 @@ pub(super) struct History {
     pub(super) head: Option<EventHash>,
     /// How many values of the dispatch are concealed from the recipient.
     pub(super) undisclosed: usize,
+    /// Corrections that have no effect, and why.
+    pub(super) without_effect: Vec<String>,
 }
 
 impl History {
@@ -69,6 +74,7 @@ impl History {
             complete: false,
             head: None,
             undisclosed: 0,
+            without_effect: Vec::new(),
         }
     }
 
@@ -87,7 +93,14 @@ impl History {
             let (seq, time) = (proven.seq, proven.time);
             found.push(Found { seq, time, hash: proven.hash, event: proven.event, disclosures });
         }
-        Self::of(case.clone(), subject.clone(), &found, author)
+        let mut corrections = Corrections::default();
+        if found.iter().any(|found| found.event.corrects.is_some()) {
+            // what rests on the corrected statement may stand in any stream of the case
+            let (_, bundle) = client.bundle(&Scope::Case(case.clone()), LastLeaf::Withheld, true)?;
+            let reader = BufReader::with_capacity(1 << 16, bundle);
+            corrections = CaseFile::read(reader, Some(&client.ledger_id()), &Cases::one(case), |_| false)?.corrections;
+        }
+        Self::of(case.clone(), subject.clone(), &found, &corrections, author)
     }
 
     /// Finds the consignments of a case in a file, or one of them, in the order of their first events.
@@ -114,19 +127,34 @@ impl History {
             });
             order[place].1.push(found);
         }
-        order.into_iter().map(|(subject, found)| Self::of(case.clone(), subject, &found, author)).collect()
+        let corrections = &file.corrections;
+        order.into_iter().map(|(subject, found)| Self::of(case.clone(), subject, &found, corrections, author)).collect()
     }
 
-    /// Puts together what a stream's events say, in order.
+    /// Puts together what a stream's events say, in order, as they stand after the corrections that took effect.
     ///
     /// # Errors
     /// When one of them cannot be read.
-    pub(super) fn of(case: CaseId, subject: Subject, found: &[Found], author: &Author) -> Result<Self, Failure> {
+    pub(super) fn of(
+        case: CaseId,
+        subject: Subject,
+        found: &[Found],
+        corrections: &Corrections,
+        author: &Author,
+    ) -> Result<Self, Failure> {
         let mut history = Self::new(case, subject);
         for event in found {
             history.head = Some(event.hash);
-            let corrected = found.iter().rfind(|other| other.event.corrects == Some(event.hash));
-            history.take(event, corrected, author)?;
+            history.without_effect.extend(corrections.without_effect(event.seq));
+            let by = match corrections.standing(event.seq) {
+                Standing::Original => None,
+                Standing::Replaced { by } => {
+                    let missing = || unreadable(event, &format_args!("entry {by}, which corrects it, is missing"));
+                    Some(found.iter().find(|other| other.seq == by).ok_or_else(missing)?)
+                }
+                Standing::Annulled { .. } => continue,
+            };
+            history.take(event, by, author)?;
         }
         Ok(history)
     }
@@ -140,8 +168,7 @@ impl History {
         let body = match (corrected, said.body.get("replacement")) {
             (None, _) => Body::parse(&found.event.kind, &said.body),
             (Some(_), Some(replacement)) => Body::parse_replacement(&found.event.kind, replacement),
-            // It did not occur.
-            (Some(_), None) => return Ok(()),
+            (Some(by), None) => return Err(unreadable(by, &"its replacement is concealed")),
         };
         let body = body.map_err(|e| unreadable(corrected.unwrap_or(found), &e))?;
         if kind == "transfer.dispatched" {
