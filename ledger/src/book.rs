@@ -312,6 +312,10 @@ fn acting(authority: &Authority, who: &Author) -> Author {
     successor.map_or_else(|| who.clone(), |party| Author::Party(party.clone()))
 }
 
+/// Statements whose `lines` are lines of a dispatch in their stream.
+const OF_DISPATCH: [&str; 5] =
+    ["transfer.received", "transfer.not_received", "discrepancy.reported", "discrepancy.resolved", "title.transferred"];
+
 /// Returns the lines of other statements that a statement refers to: (case, subject, line).
 #[must_use]
 pub fn line_references(statement: &Statement) -> Vec<(CaseId, crate::id::Subject, String)> {
@@ -335,6 +339,11 @@ pub fn line_references(statement: &Statement) -> Vec<(CaseId, crate::id::Subject
     }
     if let Some(mark) = statement.body.get("remarked") {
         take(mark, "described_in");
+    }
+    if let Some(case) = statement.stream.case.as_ref().filter(|_| OF_DISPATCH.contains(&statement.kind.as_str())) {
+        let lines = array(&statement.body, "lines").iter();
+        let numbers = lines.filter_map(|line| line.as_str().or_else(|| line.get("line").and_then(Value::as_str)));
+        found.extend(numbers.map(|line| (case.clone(), statement.stream.subject.clone(), line.to_owned())));
     }
     found.sort_unstable();
     found.dedup();

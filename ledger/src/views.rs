@@ -40,7 +40,7 @@ pub use query::{Page, View};
 pub use reading::{Header, Reading, ReadingError};
 
 /// The version of the tables: another is rebuilt.
-pub const LAYOUT: &str = "countersign-views-1";
+pub const LAYOUT: &str = "countersign-views-2";
 /// Where the position is kept.
 const POSITION: &[u8] = b"position";
 /// About how many bytes of lines are read at once.

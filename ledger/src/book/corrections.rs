@@ -64,9 +64,20 @@ impl Corrections {
 /// Statements that say something of a statement without building on its truth.
 const BESIDE: [&str; 4] = [CORRECTION, "statement.disputed", "evidence.added", "response.recorded"];
 
-/// For each statement those that rest directly on it.
-fn resting(statements: &[Statement], by_event: &HashMap<EventHash, Place>) -> Vec<Vec<Place>> {
-    let mut lines: HashMap<(&CaseId, &Subject, &str), Vec<Place>> = HashMap::new();
+/// What rests on what.
+struct Resting {
+    /// For each statement those that follow it or name it; a correction among them passes on what rests on itself.
+    on: Vec<Vec<Place>>,
+    /// For each statement the lines that it describes.
+    describes: Vec<Vec<usize>>,
+    /// For each line those that name it, in order.
+    naming: Vec<Vec<Place>>,
+}
+
+/// Finds for each statement those that rest directly on it.
+fn resting(statements: &[Statement], by_event: &HashMap<EventHash, Place>) -> Resting {
+    let mut lines: HashMap<(&CaseId, &Subject, &str), usize> = HashMap::new();
+    let mut describes: Vec<Vec<usize>> = vec![Vec::new(); statements.len()];
     for (place, statement) in statements.iter().enumerate() {
         let described = matches!(
             statement.kind.as_str(),
@@ -76,21 +87,26 @@ fn resting(statements: &[Statement], by_event: &HashMap<EventHash, Place>) -> Ve
         for member in ["lines", "unexpected"] {
             for line in statement.array(member) {
                 if let Some(number) = line.get("line").and_then(Value::as_str) {
-                    lines.entry((case, &statement.stream.subject, number)).or_default().push(place);
+                    let next = lines.len();
+                    describes[place].push(*lines.entry((case, &statement.stream.subject, number)).or_insert(next));
                 }
             }
         }
     }
     let mut on: Vec<Vec<Place>> = vec![Vec::new(); statements.len()];
+    let mut naming: Vec<Vec<Place>> = vec![Vec::new(); lines.len()];
     for (place, statement) in statements.iter().enumerate() {
-        if BESIDE.contains(&statement.kind.as_str()) {
+        // a correction stands in the stream of what it corrects: who follows it, follows that
+        if BESIDE.contains(&statement.kind.as_str()) && statement.kind.as_str() != CORRECTION {
             continue;
         }
         let mut below: BTreeSet<Place> = BTreeSet::new();
         below.extend(statement.after.iter().filter_map(|event| by_event.get(event)));
         below.extend(super::hashes_named(statement).iter().filter_map(|event| by_event.get(event)));
         for (case, subject, line) in line_references(statement) {
-            below.extend(lines.get(&(&case, &subject, line.as_str())).into_iter().flatten());
+            if let Some(line) = lines.get(&(&case, &subject, line.as_str())) {
+                naming[*line].push(place);
+            }
         }
         for under in below {
             if under < place {
@@ -98,7 +114,7 @@ fn resting(statements: &[Statement], by_event: &HashMap<EventHash, Place>) -> Ve
             }
         }
     }
-    on
+    Resting { on, describes, naming }
 }
 
 /// Decides each correction in the order of recording, and puts replacement bodies in the place of what they replace.
@@ -157,21 +173,28 @@ fn put(statements: &mut [Statement], place: Place, target: Place, body: Value) {
 /// Finds who signed what rests on the corrected statement and did not sign the correction.
 fn weigh(
     statements: &[Statement],
-    on: &[Vec<Place>],
+    resting: &Resting,
     place: Place,
     target: Place,
     authority: &Authority,
 ) -> Correction {
     let own: BTreeSet<Author> = signers(&statements[target], authority);
     let agree: BTreeSet<Author> = signers(&statements[place], authority);
-    let (mut open, mut seen) = (vec![target], BTreeSet::from([target]));
+    let (mut open, mut seen) = (BTreeSet::from([target]), BTreeSet::from([target]));
+    let mut read: BTreeSet<usize> = BTreeSet::new();
     let (mut against, mut rests) = (BTreeSet::new(), BTreeSet::new());
-    while let Some(under) = open.pop() {
-        for above in on[under].iter().copied().filter(|above| *above < place) {
+    // the earliest first: who names a line is read once, from the earliest that describes it
+    while let Some(under) = open.pop_first() {
+        let lines = resting.describes[under].iter().filter(|line| read.insert(**line));
+        let naming = lines.flat_map(|line| &resting.naming[*line]).filter(|above| **above > under);
+        for above in resting.on[under].iter().chain(naming).copied().filter(|above| *above < place) {
             if !seen.insert(above) {
                 continue;
             }
-            open.push(above);
+            open.insert(above);
+            if statements[above].kind.as_str() == CORRECTION {
+                continue;
+            }
             let others = signers(&statements[above], authority);
             let mut foreign = others.into_iter().filter(|who| !own.contains(who) && !agree.contains(who)).peekable();
             if foreign.peek().is_some() {

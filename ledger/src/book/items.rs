@@ -1,6 +1,6 @@
 //! Which items statements mean, and what each item's life comes to (DOMAIN §1.7, §3).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::event::scalars::Quantity;
 use crate::facts::{Act, Amount, Description, Extract, Item, ItemKey, Link, Mention, Statement, Target, extract, fold};
@@ -33,9 +33,10 @@ pub struct ItemTable {
     unmatched: Vec<Unmatched>,
     stock: Vec<Mention>,
     concealed: Vec<(Seq, String)>,
-    links: Vec<(Link, Option<ItemPlace>, Option<ItemPlace>)>,
     /// Second descriptions of items: where the one that stands for both is.
     same: HashMap<ItemPlace, ItemPlace>,
+    /// Items that were said to be one with another, shown or not.
+    identified: HashSet<ItemPlace>,
 }
 
 impl ItemTable {
@@ -83,8 +84,8 @@ impl ItemTable {
             self.by_line.entry(line).or_default().push(place);
             self.by_stream.entry((key.case.clone(), key.subject.clone())).or_default().push(place);
             if key.serial.is_none() {
-                for number in [&description.stock_number, &description.part_number].into_iter().flatten() {
-                    self.by_stock.entry((key.case.clone(), number.clone())).or_default().push(place);
+                for number in description.numbers() {
+                    self.by_stock.entry((key.case.clone(), number.to_owned())).or_default().push(place);
                 }
             }
             self.places.insert(key, place);
@@ -128,7 +129,9 @@ impl ItemTable {
                     self.same.insert(second, first);
                 }
             }
-            self.links.push((link, first, second));
+            if !link.remarked {
+                self.identified.extend([first, second].into_iter().flatten());
+            }
         }
         aliases
     }
@@ -248,6 +251,9 @@ impl ItemTable {
                 }
                 if let Some(place) = self.bulk(&line, descriptions) {
                     assigned[place].push(mention);
+                } else if counts_some(&mention) {
+                    // a count of what has serials says of none of them that it is meant
+                    self.unmatched.push(Unmatched { mention, candidates: places });
                 }
             }
             Target::Stock(case, number) => {
@@ -314,7 +320,7 @@ impl ItemTable {
         &self.unmatched
     }
 
-    /// Returns statements of a stock, part or lot number that no one line answers to.
+    /// Returns statements of a stock, part or lot number that no one line without serials answers to.
     #[must_use]
     pub fn by_stock_number(&self) -> &[Mention] {
         &self.stock
@@ -329,9 +335,7 @@ impl ItemTable {
     /// Tells whether an item was said to be one with another (`items.identified`), shown or not.
     #[must_use]
     pub fn is_identified(&self, key: &ItemKey) -> bool {
-        let Some(at) = self.places.get(key).copied() else { return false };
-        let here = |place: &Option<ItemPlace>| *place == Some(at);
-        self.links.iter().any(|(link, first, second)| !link.remarked && (here(first) || here(second)))
+        self.places.get(key).is_some_and(|place| self.identified.contains(place))
     }
 
     /// Tells whether two items were said to be one (`items.identified`).
@@ -340,6 +344,13 @@ impl ItemTable {
         let at = |key| self.places.get(key).map(|place| self.standing_for(*place));
         matches!((at(a), at(b)), (Some(a), Some(b)) if a == b)
     }
+}
+
+/// Tells whether a statement counts something, and so must mean something. What a receipt counts is compared with what
+/// was sent.
+fn counts_some(mention: &Mention) -> bool {
+    let some = matches!(&mention.amount, Amount::Some(quantity, _) if *quantity > Quantity::ZERO);
+    some && !matches!(mention.act, Act::Received { .. })
 }
 
 fn on_line(description: &Description, (case, subject, line): &(CaseId, Subject, String)) -> bool {

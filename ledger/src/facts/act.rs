@@ -93,6 +93,18 @@ pub struct Description {
     pub site: Option<String>,
 }
 
+impl Description {
+    /// Returns the numbers that it goes by beside serials: of stock, part and lot, each once.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<&str> {
+        let numbers = [&self.stock_number, &self.part_number, &self.lot].into_iter();
+        let mut numbers: Vec<&str> = numbers.flatten().map(String::as_str).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+}
+
 /// What a statement names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

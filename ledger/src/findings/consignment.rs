@@ -31,7 +31,7 @@ pub(crate) struct Line {
     pub(crate) measure: Measure,
     /// What was sent.
     pub(crate) sent: Vec<Part>,
-    /// What was received, expected or not.
+    /// What was received, expected or not; a serial that an earlier receipt lists is not counted again.
     pub(crate) received: Vec<Part>,
     /// Serials that were sent and are said not to have come, each with its receipt.
     pub(crate) absent: BTreeMap<String, Seq>,
@@ -41,6 +41,8 @@ pub(crate) struct Line {
     pub(crate) unexpected: BTreeMap<String, Seq>,
     /// Serials that came damaged.
     pub(crate) damaged: BTreeMap<String, Seq>,
+    /// Serials that came, sent or not, damaged or not.
+    listed: BTreeSet<String>,
     /// Receipts of a condition that is no sound one, without the serials.
     pub(crate) unsound: BTreeMap<Seq, String>,
     /// Receipts that conceal some of their serials.
@@ -164,12 +166,16 @@ impl<'a> Consignment<'a> {
             for (i, line) in statement.array("lines").iter().enumerate() {
                 let Some(number) = line.get("line").and_then(Value::as_str) else { continue };
                 let of = self.lines.entry(number.to_owned()).or_default();
-                of.received.push(part(statement, line, "received", &of.measure));
                 if statement.conceals_below(&format!("/body/lines/{i}/serials")) {
                     of.concealed.push(statement.seq);
                 }
                 let results = line.get("serials").unwrap_or(&Value::Null);
                 let serials = |result| array(results, result).iter().filter_map(Value::as_str).map(normalise_serial);
+                let came = serials("present").chain(serials("damaged")).chain(serials("unexpected"));
+                let again: BTreeSet<String> = came.filter(|serial| !of.listed.insert(serial.clone())).collect();
+                let mut part = part(statement, line, "received", &of.measure);
+                part.amount = part.amount.map(|amount| amount.less(of.measure.whole(again.len())));
+                of.received.push(part);
                 of.present.extend(serials("present").chain(serials("damaged")));
                 of.absent.extend(serials("absent").map(|serial| (serial, statement.seq)));
                 of.unexpected.extend(serials("unexpected").map(|serial| (serial, statement.seq)));

@@ -1,15 +1,19 @@
 //! Findings about single items: twice described, seen after their end, in two places, not found, never inspected,
 //! matching nothing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::desk::{Desk, count, finding};
 use super::{Assessment, Code, Obligation};
 use crate::book::Unmatched;
+use crate::book::items::ItemPlace;
 use crate::event::codes::{EvidenceGrade, ItemState};
 use crate::facts::{Act, Item, ItemKey, Mention, State, Target};
 use crate::id::{CaseId, Seq};
 use crate::time::Date;
+
+/// How many items are named that a statement may mean.
+const NAMED: usize = 100;
 
 /// Applies the rules.
 pub(super) fn assess(desk: &Desk<'_>, out: &mut Assessment) {
@@ -174,7 +178,7 @@ fn never_inspected(desk: &Desk<'_>, item: &Item, out: &mut Assessment) {
 }
 
 fn unmatched(desk: &Desk<'_>, out: &mut Assessment) {
-    let numbers = unknown_numbers(desk);
+    let numbers = by_number(desk);
     let mut by_entry: BTreeMap<Seq, Vec<&Unmatched>> = BTreeMap::new();
     for one in desk.book.items().unmatched().iter().chain(&numbers) {
         by_entry.entry(one.mention.seq).or_default().push(one);
@@ -182,24 +186,22 @@ fn unmatched(desk: &Desk<'_>, out: &mut Assessment) {
     let items = desk.book.items().all();
     for (seq, all) in by_entry {
         let Some(statement) = desk.book.by_seq(seq) else { continue };
-        let several = all.iter().filter(|one| !one.candidates.is_empty()).count();
-        let none = all.len() - several;
         let mut said = Vec::new();
-        if none > 0 {
-            let names: Vec<&str> = all
-                .iter()
-                .filter(|one| one.candidates.is_empty())
-                .filter_map(|one| one.mention.serial.as_deref())
-                .collect();
-            said.push(format!("{} fit no description{}", count(none, "statement", "statements"), some_of(&names)));
-        }
-        if several > 0 {
-            let names: Vec<&str> = all
-                .iter()
-                .filter(|one| !one.candidates.is_empty())
-                .filter_map(|one| one.mention.serial.as_deref())
-                .collect();
-            said.push(format!("{} fit more than one{}", count(several, "statement", "statements"), some_of(&names)));
+        for (some, counted, what) in [
+            (false, false, "fit no description"),
+            (false, true, "count what fits no description"),
+            (true, false, "fit more than one"),
+            (true, true, "count items and say not which"),
+        ] {
+            let such = |one: &&&Unmatched| {
+                one.candidates.is_empty() != some && matches!(one.mention.target, Target::Serial(..)) != counted
+            };
+            let these = all.iter().filter(such);
+            let names: Vec<&str> = these.clone().filter_map(|one| one.mention.serial.as_deref()).collect();
+            match these.count() {
+                0 => {}
+                n => said.push(format!("{} {what}{}", count(n, "statement", "statements"), some_of(&names))),
+            }
         }
         let stream = &statement.stream;
         let mut found = finding(
@@ -210,7 +212,7 @@ fn unmatched(desk: &Desk<'_>, out: &mut Assessment) {
             [seq],
             format!("items of entry {seq}: {}", said.join(", ")),
         );
-        let candidates = all.iter().flat_map(|one| &one.candidates).take(100);
+        let candidates = all.iter().flat_map(|one| &one.candidates).take(NAMED);
         found.items = candidates.map(|place| items[*place].description.key.clone()).collect();
         found.items.sort_unstable();
         found.items.dedup();
@@ -222,23 +224,31 @@ fn unmatched(desk: &Desk<'_>, out: &mut Assessment) {
     }
 }
 
-/// Returns statements of a stock, part or lot number that no description in their case has.
-fn unknown_numbers(desk: &Desk<'_>) -> Vec<Unmatched> {
+/// Returns statements of a stock, part or lot number that no description in their case has, or more than one, or one of
+/// serials.
+fn by_number(desk: &Desk<'_>) -> Vec<Unmatched> {
     let mentions = desk.book.items().by_stock_number();
     if mentions.is_empty() {
         return Vec::new();
     }
-    let mut known: HashSet<(&CaseId, &str)> = HashSet::new();
-    for item in desk.book.items().all() {
-        let of = &item.description;
-        let numbers = [&of.stock_number, &of.part_number, &of.lot].into_iter().flatten();
-        known.extend(numbers.map(|number| (&of.key.case, number.as_str())));
+    let mut bearing: HashMap<(&CaseId, &str), Vec<ItemPlace>> = HashMap::new();
+    for (place, item) in desk.book.items().all().iter().enumerate() {
+        for number in item.description.numbers() {
+            let places = bearing.entry((&item.description.key.case, number)).or_default();
+            if places.len() < NAMED {
+                places.push(place);
+            }
+        }
     }
-    let unknown = mentions.iter().filter(|mention| match &mention.target {
-        Target::Stock(case, number) => !known.contains(&(case, number.as_str())),
-        _ => false,
+    let numbers = mentions.iter().filter_map(|mention| match &mention.target {
+        Target::Stock(case, number) => Some((mention, bearing.get(&(case, number.as_str())))),
+        _ => None,
     });
-    unknown.map(|mention| Unmatched { mention: mention.clone(), candidates: Vec::new() }).collect()
+    let unmatched = |(mention, places): (&Mention, Option<&Vec<ItemPlace>>)| Unmatched {
+        mention: mention.clone(),
+        candidates: places.cloned().unwrap_or_default(),
+    };
+    numbers.map(unmatched).collect()
 }
 
 /// Names the first few.

@@ -105,13 +105,10 @@ impl Contribution {
         let key = line_key(case, subject, b'd').text(line).seq(seq).nth(n);
         self.add(Family::Facts, key, json(description));
         touched.lines.insert((case.clone(), subject.clone(), line.clone()));
-        let mut numbers: Vec<&String> =
-            [&description.stock_number, &description.part_number].into_iter().flatten().collect();
-        numbers.dedup();
-        for number in numbers {
+        for number in description.numbers() {
             let key = Key::of(b'b').text(case.as_str()).text(number).item(&description.key).seq(seq).nth(n);
             self.add(Family::Index, key, Vec::new());
-            touched.numbers.insert((case.clone(), number.clone()));
+            touched.numbers.insert((case.clone(), number.to_owned()));
         }
     }
 

@@ -10,13 +10,14 @@ use super::apply::Applier;
 use super::items::{decode, record};
 use super::key::{Key, Parts};
 use super::kv::{Family, Reads};
-use super::reading::lines_described;
+use super::reading::{LineOf, lines_described};
 use crate::facts::Statement;
 use crate::hash::EventHash;
 use crate::id::{Author, PartyId, Seq, StreamId};
+use crate::rule::CORRECTION;
 
 /// Statements that say something of a statement without building on its truth.
-const BESIDE: [&str; 4] = ["statement.corrected", "statement.disputed", "evidence.added", "response.recorded"];
+const BESIDE: [&str; 4] = [CORRECTION, "statement.disputed", "evidence.added", "response.recorded"];
 
 /// What a correction came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,17 +78,20 @@ fn corrected(original: &Statement, correction: &Statement) -> Option<Statement> 
 pub(super) fn weigh(applier: &Applier<'_>, original: &Statement, correction: &Statement) -> Result<Weighed, ViewError> {
     let own = acting(applier, &original.signers)?;
     let agree = acting(applier, &correction.signers)?;
-    let mut above = Above { applier, before: correction.seq, streams: HashMap::new() };
-    let (mut open, mut seen) = (vec![original.seq], BTreeSet::from([original.seq]));
+    let mut above = Above { applier, before: correction.seq, streams: HashMap::new(), read: BTreeSet::new() };
+    let (mut open, mut seen) = (BTreeSet::from([original.seq]), BTreeSet::from([original.seq]));
     let (mut against, mut rests) = (BTreeSet::new(), BTreeSet::new());
-    while let Some(under) = open.pop() {
+    // the earliest first: who names a line is read once, from the earliest that describes it
+    while let Some(under) = open.pop_first() {
         for seq in above.directly(under)? {
             if !seen.insert(seq) {
                 continue;
             }
-            open.push(seq);
-            let signers = applier.entry(seq)?.map(|header| header.signers).unwrap_or_default();
-            let signers = acting(applier, &signers)?;
+            open.insert(seq);
+            let Some(header) = applier.entry(seq)?.filter(|header| header.kind.as_str() != CORRECTION) else {
+                continue;
+            };
+            let signers = acting(applier, &header.signers)?;
             let mut foreign = signers.into_iter().filter(|who| !own.contains(who) && !agree.contains(who)).peekable();
             if foreign.peek().is_some() {
                 rests.insert(seq);
@@ -120,6 +124,8 @@ struct Above<'a, 'b> {
     before: Seq,
     /// Of each stream that was looked at, the entries that follow an event.
     streams: HashMap<StreamId, BTreeMap<EventHash, Vec<Seq>>>,
+    /// Lines of which it was read who names them.
+    read: BTreeSet<LineOf>,
 }
 
 impl Above<'_, '_> {
@@ -135,13 +141,18 @@ impl Above<'_, '_> {
             })
         };
         take(Key::of(b'n').fixed(header.event.as_bytes()).range())?;
-        for (case, subject, line) in lines_described(&self.applier.statement(under)?) {
+        for line in lines_described(&self.applier.statement(under)?) {
+            if !self.read.insert(line.clone()) {
+                continue;
+            }
+            let (case, subject, line) = line;
             take(Key::of(b'l').text(case.as_str()).text(subject.as_str()).text(&line).range())?;
         }
         let mut resting = BTreeSet::new();
         for seq in found.into_iter().filter(|seq| under < *seq && *seq < before) {
-            let beside = self.applier.entry(seq)?.is_none_or(|header| BESIDE.contains(&header.kind.as_str()));
-            if !beside {
+            // a correction stands in the stream of what it corrects: who follows it, follows that
+            let passes = |kind: &str| kind == CORRECTION || !BESIDE.contains(&kind);
+            if self.applier.entry(seq)?.is_some_and(|header| passes(header.kind.as_str())) {
                 resting.insert(seq);
             }
         }

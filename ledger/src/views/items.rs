@@ -211,11 +211,8 @@ impl<'a> Facts<'a> {
             single.extend(facts.mentions.into_iter().filter(|found| (found.0, found.1) == (seq, n)));
         }
         self.aliased(key, "", &mut single)?;
-        let mut numbers: Vec<&String> =
-            [&description.stock_number, &description.part_number].into_iter().flatten().collect();
-        numbers.dedup();
         let mut stock: Vec<Placed> = Vec::new();
-        for number in numbers {
+        for number in description.numbers() {
             if self.bearing(&line.0, number)?.len() == 1 {
                 let range = Key::of(b'N').text(line.0.as_str()).text(number).range();
                 stock.extend(self.mentions(range)?);
@@ -307,8 +304,7 @@ impl<'a> Facts<'a> {
         let mut bearing = BTreeSet::new();
         for item in found {
             let first = self.bulk(&line_of(&item))?;
-            let has = |of: &Option<String>| of.as_deref() == Some(number);
-            if first.is_some_and(|first| has(&first.stock_number) || has(&first.part_number)) {
+            if first.is_some_and(|first| first.numbers().contains(&number)) {
                 bearing.insert(item);
             }
         }
