@@ -335,6 +335,25 @@ fn nobody_fills_the_disk_nor_anothers_room() {
 }
 
 #[test]
+fn a_party_at_its_bound_completes_what_it_has_and_a_refusal_is_one_lines() {
+    let with =
+        |bytes: usize| Gathered::with(ProposalLimits { party: Room { number: 9, bytes }, ..ProposalLimits::default() });
+    // All of these take the same room, whoever signed them.
+    let one: usize = with(0).refused(&check(1), &["eu-obs/0"]).found.parse().unwrap();
+    let gathered = with(2 * one);
+    let (first, second) = (gathered.propose(&check(1), &["eu-obs/0"]), gathered.propose(&check(2), &["eu-obs/0"]));
+    let third = gathered.propose(&check(3), &[]);
+    assert_eq!(gathered.refused(&check(4), &["eu-obs/0"]).code, RefusalCode::ProposalsFull);
+    let size = gathered.size();
+    let lines = [signed(&third, "eu-obs/0"), signed(&first, "xa-mod/0"), signed(&second, "xa-mod/0")];
+    let mut outcomes = gathered.proposals.sign(&lines).unwrap().into_iter();
+    assert_eq!(refusal(outcomes.next().unwrap()).code, RefusalCode::ProposalsFull);
+    assert!(outcomes.all(|outcome| matches!(outcome, Ok(Found::Recorded { .. }))));
+    assert_eq!(gathered.size(), size + 2);
+    assert!(matches!(gathered.sign(&third, "eu-obs/0"), Ok(Found::Kept { .. })), "there is room now");
+}
+
+#[test]
 fn lists_are_paged_and_filtered_and_survive_a_restart() {
     let gathered = Gathered::new();
     for n in 0..7 {

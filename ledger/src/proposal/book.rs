@@ -315,7 +315,7 @@ impl Proposals {
             let Some((event, _)) = records.last() else { return Ok(index) };
             last = Some(*event);
             for (event, record) in records {
-                index.put(event, Item::of(&Kept::from_record(&event, &record)?, record.len()));
+                index.put(event, Item::of(&Kept::from_record(&event, &record)?));
             }
         }
     }

@@ -30,7 +30,8 @@ impl Proposals {
                 Some((kept, known)) => (self.with_awaited(&kept, &known, &prepared)?, false),
                 None => (self.new_kept(index, submission, &prepared)?, true),
             };
-            self.keep(index, [(event, kept)].into())?;
+            self.room(index, &BTreeMap::new(), &event, &kept)?;
+            self.keep(index, &[(event, kept)].into())?;
             Ok(new)
         })?;
         self.advance(&[event])?;
@@ -100,7 +101,7 @@ impl Proposals {
                     Err(error) => Err(error),
                 });
             }
-            self.keep(index, changed)
+            self.keep(index, &changed)
         })?;
         let events: BTreeSet<EventHash> = signatures.iter().map(|signed| signed.event).collect();
         self.advance(&events.into_iter().collect::<Vec<_>>())?;
@@ -169,26 +170,21 @@ impl Proposals {
         Ok(Kept { proposed: kept.proposed, expires, charged, submission })
     }
 
-    /// Checks that there is room, makes the records durable, and then shows them.
-    fn keep(&self, index: &mut Index, changed: BTreeMap<EventHash, Kept>) -> Result<(), ProposalError> {
+    /// Makes the records durable, and then shows them. Whoever calls this has checked that there is room.
+    fn keep(&self, index: &mut Index, changed: &BTreeMap<EventHash, Kept>) -> Result<(), ProposalError> {
         if changed.is_empty() {
             return Ok(());
         }
-        let mut items = Vec::with_capacity(changed.len());
-        let mut changes = Vec::with_capacity(changed.len());
-        for (event, kept) in &changed {
-            let record = kept.to_record();
-            items.push((*event, Item::of(kept, record.len())));
-            changes.push((*event, Some(record)));
-        }
-        let now = self.0.ledger.next_position().time;
-        index.check_room(&items, &self.0.limits, now)?;
+        let changes: Vec<_> = changed.iter().map(|(event, kept)| (*event, Some(kept.to_record()))).collect();
         self.0.ledger.write_proposals(&changes)?;
-        items.into_iter().for_each(|(event, item)| index.put(event, item));
+        changed.iter().for_each(|(event, kept)| index.put(*event, Item::of(kept)));
         Ok(())
     }
 
     /// Checks that one more change has room beside those already made.
+    ///
+    /// Only what is new, or comes on another account, can lack room: signatures take none, or a party near its bounds
+    /// could complete nothing.
     fn room(
         &self,
         index: &Index,
@@ -196,14 +192,16 @@ impl Proposals {
         event: &EventHash,
         kept: &Kept,
     ) -> Result<(), Refusal> {
-        let item = |event: &EventHash, kept: &Kept| (*event, Item::of(kept, kept.to_record().len()));
-        // Only one that changes its account can be refused: signatures alone hardly grow a record.
-        if index.item(event).is_some_and(|known| known.charged == kept.charged) {
+        let now = self.0.ledger.next_position().time;
+        let moves = |event: &EventHash, kept: &Kept| {
+            index.item(event).is_none_or(|known| known.expires < now || known.charged != kept.charged)
+        };
+        if !moves(event, kept) {
             return Ok(());
         }
-        let mut items: Vec<_> = changed.iter().filter(|(other, _)| *other != event).map(|(e, k)| item(e, k)).collect();
-        items.push(item(event, kept));
-        index.check_room(&items, &self.0.limits, self.0.ledger.next_position().time)
+        let others = changed.iter().filter(|(other, kept)| *other != event && moves(other, kept));
+        let items: Vec<_> = others.chain([(event, kept)]).map(|(event, kept)| (*event, Item::of(kept))).collect();
+        index.check_room(&items, &self.0.limits, now)
     }
 }
 

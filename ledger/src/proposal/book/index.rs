@@ -9,6 +9,7 @@ use crate::hash::EventHash;
 use crate::id::{Author, Seq, TreeSize};
 use crate::proposal::Kept;
 use crate::refusal::{Refusal, RefusalCode};
+use crate::submission::Submission;
 use crate::time::Time;
 
 const DAY_MS: i64 = 86_400_000;
@@ -18,7 +19,7 @@ const DAY_MS: i64 = 86_400_000;
 pub struct Room {
     /// How many.
     pub number: usize,
-    /// Bytes of their records.
+    /// Bytes of their events and disclosures. Signatures are not counted: what was let in can be completed.
     pub bytes: usize,
 }
 
@@ -84,6 +85,7 @@ pub(super) struct Item {
     pub(super) proposed: Time,
     pub(super) expires: Time,
     pub(super) charged: Option<Author>,
+    /// What it is charged with: as much with the last signature as with none.
     pub(super) bytes: usize,
     /// How many threads wait for the committer with it.
     pub(super) submitting: usize,
@@ -92,7 +94,9 @@ pub(super) struct Item {
 }
 
 impl Item {
-    pub(super) fn of(kept: &Kept, bytes: usize) -> Self {
+    pub(super) fn of(kept: &Kept) -> Self {
+        let Submission { envelope, disclosures } = &kept.submission;
+        let bytes = envelope.payload().len() + disclosures.iter().map(String::len).sum::<usize>();
         Self {
             proposed: kept.proposed,
             expires: kept.expires,
@@ -210,7 +214,7 @@ impl Index {
             (of.number, of.bytes) = (of.number - 1, of.bytes - item.bytes);
             (all.number, all.bytes) = (all.number - 1, all.bytes - item.bytes);
         }
-        for (_, item) in items {
+        for (event, item) in items {
             let of = used.entry(item.charged.clone()).or_default();
             (of.number, of.bytes) = (of.number + 1, of.bytes + item.bytes);
             (all.number, all.bytes) = (all.number + 1, all.bytes + item.bytes);
@@ -219,7 +223,10 @@ impl Index {
                 None => (limits.unsigned, "that nobody has signed".to_owned()),
             };
             within(*of, room, &whose)?;
-            within(all, limits.all, "in all")?;
+            // One that only changes its account takes no more in all.
+            if self.items.get(event).is_none_or(|known| known.expires < now) {
+                within(all, limits.all, "in all")?;
+            }
         }
         Ok(())
     }
