@@ -16,6 +16,8 @@ use axum::body::Bytes;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use countersign_ledger::append::{Ledger, LedgerState};
+use countersign_ledger::hash::FileHash;
+use countersign_ledger::id::Seq;
 use countersign_ledger::proposal::{ProposalLimits, Proposals};
 use countersign_ledger::views::Views;
 use countersign_ledger::views::memory::MemoryKv;
@@ -45,7 +47,7 @@ pub(crate) use body::{Incoming, declared_length, read_all, too_large};
 pub(crate) use books::{BookError, book};
 pub use data::{DataArgs, create_data, open_data};
 pub use evidence::DEFAULT_MAX_EVIDENCE;
-pub(crate) use evidence::{EvidenceFolder, NotKept, Upload};
+pub(crate) use evidence::{Crowded, EvidenceFolder, NotKept, Upload};
 pub(crate) use follow::{Follower, open_views};
 pub use limits::Limits;
 pub(crate) use measured::MeasuredStore;
@@ -130,6 +132,13 @@ impl App {
     /// Keeps evidence files in a folder. Only the first folder counts.
     pub(crate) fn keep_evidence(&self, folder: EvidenceFolder) {
         let _ = self.evidence.set(Arc::new(folder));
+    }
+
+    /// Removes evidence files that were announced and that no entry named in time.
+    fn lapse_evidence(&self) -> io::Result<()> {
+        let Some(folder) = self.evidence.get() else { return Ok(()) };
+        let named = |file: &FileHash| self.ledger.store().evidence_seqs(file, Seq(0), 1).map(|seqs| !seqs.is_empty());
+        folder.lapse(|file| named(file).map_err(io::Error::other))
     }
 
     /// Keeps views in these tables. Only the first ones count.
@@ -223,6 +232,10 @@ pub(crate) async fn serve(
             let proposals = app.proposals.clone();
             if let Ok(Err(error)) = read(move || proposals.upkeep()).await {
                 tracing::error!(%error, "the proposals were not looked after");
+            }
+            let kept = app.clone();
+            if let Ok(Err(error)) = read(move || kept.lapse_evidence()).await {
+                tracing::error!(%error, "the evidence folder was not looked after");
             }
             tokio::time::sleep(Duration::from_secs(5)).await;
             app.metrics.upkeep();

@@ -19,8 +19,9 @@ use countersign_ledger::authority::{Authority, KeyUse};
 use countersign_ledger::entry::Entry;
 use countersign_ledger::event::{Event, Evidence};
 use countersign_ledger::hash::{FileHash, KeyId};
-use countersign_ledger::id::Seq;
+use countersign_ledger::id::{Author, Seq};
 use countersign_ledger::submission::Submission;
+use countersign_ledger::time::Time;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio_util::io::ReaderStream;
@@ -29,7 +30,9 @@ use super::lines;
 use super::{corrupt, store_problem};
 use crate::problem::{Code, Problem};
 use crate::server::input::{Params, Segments, content_type, parse};
-use crate::server::{App, EvidenceFolder, Incoming, NotKept, Upload, compute, declared_length, read, read_all};
+use crate::server::{
+    App, Crowded, EvidenceFolder, Incoming, NotKept, Upload, compute, declared_length, read, read_all,
+};
 use crate::wire::{Announced, AnnouncedFile, BYTES, EvidenceView, JSON, MAX_REQUEST};
 
 /// How many entries that name a file are looked at.
@@ -129,7 +132,7 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let Wanted { file, folder, size, sizes, _place } = match wanted(&app, &name, &headers).await {
+    let Wanted { file, folder, size, sizes, named, _place } = match wanted(&app, &name, &headers).await {
         Ok(Taken::Here(view)) => {
             unread(&app, &headers, body).await;
             return Ok(Json(view).into_response());
@@ -147,18 +150,23 @@ pub(crate) async fn put(
     };
     let upload = receive(incoming, upload).await?.map_err(|e| not_kept(e, &file, &sizes))?;
     let kept = {
-        let sizes = sizes.clone();
-        read(move || folder.keep(upload, &file, &sizes)).await?
+        let (folder, sizes) = (Arc::clone(&folder), sizes.clone());
+        read(move || folder.keep(upload, &file, &sizes, named)).await?
     };
     kept.map_err(|e| not_kept(e, &file, &sizes))?;
-    Ok((StatusCode::CREATED, Json(view(&app, file, true).await?)).into_response())
+    let view = view(&app, file, true).await?;
+    if view.named.is_empty() && read(move || folder.drop_lapsed(&file)).await?.map_err(|e| disk_problem(&e))? {
+        return Err(unnamed(file));
+    }
+    Ok((StatusCode::CREATED, Json(view)).into_response())
 }
 
 /// Announces the files of a signed submission that is not recorded yet, so that they can be sent first.
 ///
 /// The submission is checked as `/v1/events` would check its form and signatures, and every key must be known to the
 /// ledger and in use; it is not recorded. For an hour the files that it names are taken. Others get them only once a
-/// recorded event names them.
+/// recorded event names them; what none names by then is removed. How much a party has announced and not recorded is
+/// bounded.
 #[utoipa::path(
     post, path = "/v1/evidence", tag = "evidence",
     request_body(description = "an envelope, with or without disclosures", content((Object = "application/json"))),
@@ -167,7 +175,7 @@ pub(crate) async fn put(
         (status = 400, description = "`malformed_json`, `malformed_envelope`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`unknown_key`, `not_announced`: a key that is not in use", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`malformed_event`, `bad_signature`, …", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "`busy`: too many files are awaited", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`busy`: too many files are awaited, or too much of this party", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn announce(
@@ -182,13 +190,28 @@ pub(crate) async fn announce(
     let ledger = app.ledger.clone();
     let prepared = compute(move || Submission::parse(&bytes).and_then(|submission| ledger.prepare(submission)));
     let prepared = prepared.await??;
-    app.ledger.with_authority(|state| in_use(state, &prepared.keyids()))?;
+    let now = app.ledger.next_position().time;
+    let signed = app.ledger.with_authority(|state| in_use(state, now, &prepared.keyids()))?;
+    let author = &prepared.event().author;
+    let Some(by) = signed.iter().find(|who| *who == author).or(signed.first()).cloned() else {
+        return Err(Problem::new(Code::NotAnnounced, "nobody signed it"));
+    };
     let folder = folder(&app)?;
     let files: Vec<Evidence> = prepared.event().evidence.clone();
     let named: Vec<(FileHash, u64)> = files.iter().map(|file| (file.sha256, file.size)).collect();
-    if !folder.announce(&named) {
-        return Err(Problem::new(Code::Busy, "too many files are announced and not recorded").retry_after(600));
-    }
+    let fits = {
+        let (app, folder) = (app.clone(), Arc::clone(&folder));
+        let recorded =
+            move |file: &FileHash| app.ledger.store().evidence_seqs(file, Seq(0), 1).is_ok_and(|seqs| !seqs.is_empty());
+        read(move || folder.announce(&by, &named, recorded)).await?
+    };
+    fits.map_err(|crowded| {
+        let detail = match crowded {
+            Crowded::All => "too many files are announced and not recorded",
+            Crowded::Party => "the signer has announced too many files, or too large ones, that no entry names",
+        };
+        Problem::new(Code::Busy, detail).retry_after(600).hint("record the events that name them, then send the files")
+    })?;
     let evidence = read(move || files.into_iter().map(|file| announced(&folder, &file)).collect()).await?;
     Ok(Json(Announced { event: prepared.event_hash(), evidence }))
 }
@@ -199,22 +222,26 @@ fn announced(folder: &EvidenceFolder, file: &Evidence) -> AnnouncedFile {
     AnnouncedFile { sha256: file.sha256, size: file.size, here }
 }
 
-/// Every key that signed must be one of the ledger's and not ended: strangers announce nothing.
-fn in_use(state: &Authority, keyids: &[KeyId]) -> Result<(), Problem> {
-    for keyid in keyids {
-        let counts = match state.key(keyid).map(|known| &known.purpose) {
-            Some(KeyUse::Party(key)) => key.retired.is_none() && key.revoked.is_none(),
-            Some(KeyUse::Governance) => true,
-            _ => false,
-        };
-        if !counts {
+/// Tells whose the keys are that signed. Each must be one of the ledger's and count now: strangers announce nothing.
+fn in_use(state: &Authority, now: Time, keyids: &[KeyId]) -> Result<Vec<Author>, Problem> {
+    let whose = |keyid: &KeyId| match state.key(keyid).map(|known| &known.purpose) {
+        Some(KeyUse::Party(key)) => {
+            let ended = key.retired.is_some() || key.revoked.is_some() || key.not_after.is_some_and(|end| now > end);
+            let succeeded = state.party(key.party.as_str()).is_none_or(|party| party.successor.is_some());
+            (!ended && !succeeded).then(|| Author::Party(key.party.clone()))
+        }
+        Some(KeyUse::Governance) => state.governance().keys.contains(keyid).then_some(Author::Governance),
+        _ => None,
+    };
+    let known = keyids.iter().map(|keyid| {
+        whose(keyid).ok_or_else(|| {
             let detail = format!("key {keyid} is none that the ledger knows and that is in use");
             let mut problem = Problem::new(Code::NotAnnounced, detail);
             problem.path = Some("/signatures".to_owned());
-            return Err(problem);
-        }
-    }
-    Ok(())
+            problem
+        })
+    });
+    known.collect()
 }
 
 /// A file that may come.
@@ -225,6 +252,8 @@ struct Wanted {
     size: u64,
     /// The sizes that events say it has.
     sizes: Vec<u64>,
+    /// Whether an entry names it; else it was announced only.
+    named: bool,
     /// Its place among uploads.
     _place: tokio::sync::OwnedSemaphorePermit,
 }
@@ -245,8 +274,7 @@ async fn wanted(app: &App, name: &str, headers: &HeaderMap) -> Result<Taken, Pro
     sizes.sort_unstable();
     sizes.dedup();
     if sizes.is_empty() {
-        let hint = "record the event that names it first, or announce it with POST /v1/evidence";
-        return Err(Problem::not_found("event, recorded or announced, that names the file", file).hint(hint));
+        return Err(unnamed(file));
     }
     let fitting = sizes.iter().filter(|size| **size <= folder.max).max();
     let Some(size) = fitting.copied() else {
@@ -263,7 +291,7 @@ async fn wanted(app: &App, name: &str, headers: &HeaderMap) -> Result<Taken, Pro
     let Ok(place) = Arc::clone(&app.uploads).try_acquire_owned() else {
         return Err(Problem::new(Code::Busy, "too many files are arriving").retry_after(10));
     };
-    Ok(Taken::Wanted(Wanted { file, folder, size, sizes, _place: place }))
+    Ok(Taken::Wanted(Wanted { file, folder, size, sizes, named: !known.named.is_empty(), _place: place }))
 }
 
 /// Lets a client that sends everything before it reads get to its answer; one that asks first (RFC 9110 §10.1.1) has sent
@@ -304,6 +332,11 @@ async fn receive(mut incoming: Incoming, mut upload: Upload) -> Result<Result<Up
     }
     drop(sender);
     writing.await.map_err(|_| crate::server::panicked())
+}
+
+fn unnamed(file: FileHash) -> Problem {
+    let hint = "record the event that names it first, or announce it with POST /v1/evidence";
+    Problem::not_found("event, recorded or announced, that names the file", file).hint(hint)
 }
 
 fn not_kept(error: NotKept, file: &FileHash, sizes: &[u64]) -> Problem {

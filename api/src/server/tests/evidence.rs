@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use countersign_ledger::hash::{FileHash, sha256};
 use serde_json::{Value, json};
 
-use super::support::Draft;
+use super::support::{Draft, draft, grant};
 use super::{Answer, JSON, Served, dispatch, read_answer, request, sign};
 
 const FILE: &[u8] = b"the photograph of a crate";
@@ -172,4 +172,27 @@ fn a_signed_submission_announces_its_files() {
     served.get(&format!("/v1/evidence/{}", hash(FILE))).problem(404, "not_found");
     assert_eq!(served.post(JSON, envelope.as_bytes()).status, 201);
     assert_eq!(served.get(&format!("/v1/evidence/{}", hash(FILE))).body, FILE);
+}
+
+#[test]
+fn keys_that_expired_and_parties_that_were_succeeded_announce_nothing() {
+    let served = Served::new();
+    let announce = |key: &str| {
+        let draft = naming("consignment/a", &[item(FILE, "image/jpeg", "a")]);
+        let envelope = sign(&served.world.payload(&draft), &[key]).canonical();
+        served.ask("POST", "/v1/evidence", &[("content-type", JSON)], envelope.as_bytes())
+    };
+    let mut short = grant("us-new/0");
+    short["not_after"] = json!(served.world.ledger.next_position().time.plus_millis(3_600_000).to_string());
+    let body = json!({ "party": "us-new", "name": "N", "country": null, "capacities": ["donor"], "keys": [short] });
+    let enrolled = draft("party.enrolled", "party/us-new", None, "governance", body);
+    served.world.say(enrolled, &["gov0", "gov1", "us-new/0"]).unwrap();
+    assert_eq!((announce("us-new/0").status, announce("us-dsca/0").status), (200, 200));
+    let body = json!({ "party": "us-dsca", "successor": "us-new", "reason": "merged" });
+    let succeeded = draft("party.succeeded", "party/us-dsca", None, "governance", body);
+    served.world.say(succeeded, &["gov0", "gov1", "us-new/0"]).unwrap();
+    announce("us-dsca/0").problem(403, "not_announced");
+    assert_eq!(announce("us-new/0").status, 200);
+    served.world.clock.forward(2 * 3_600_000);
+    announce("us-new/0").problem(403, "not_announced");
 }
