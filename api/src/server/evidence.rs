@@ -437,7 +437,8 @@ mod tests {
         assert_eq!(announce("c", &[(name(99), 1)]), Ok(()));
         assert_eq!(kept.announce(&party("b"), &[(name(98), 1)], |file| *file == name(7)), Ok(()));
         let rest = MAX_ANNOUNCED / MAX_OF_PARTY;
-        let crowded = (1..=rest).map(|n| announce(&format!("p{n}"), &many(n * MAX_OF_PARTY))).last();
+        let announced: Vec<_> = (1..=rest).map(|n| announce(&format!("p{n}"), &many(n * MAX_OF_PARTY))).collect();
+        let crowded = announced.into_iter().next_back();
         assert_eq!(crowded, Some(Err(Crowded::All)));
     }
 
