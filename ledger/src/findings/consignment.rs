@@ -69,6 +69,11 @@ impl Line {
         Self::sum(&self.received)
     }
 
+    /// Tells whether serials that are not disclosed may have been listed by two receipts, so that less came than counted.
+    pub(crate) fn may_repeat(&self) -> bool {
+        !self.concealed.is_empty() && self.received.len() > 1
+    }
+
     /// Returns how much of what was sent came: without the serials that were not sent.
     pub(crate) fn came_of_sent(&self) -> Exact {
         self.came().less(self.measure.whole(self.unexpected.len()))

@@ -77,8 +77,25 @@ fn receipt_overdue(out: &mut Out<'_>, of: &Consignment<'_>) {
         let expected = Consignment::awaited(dispatch);
         fact.detail += &format!("{more}{} awaited since {expected}: no receipt of all that was sent", lines(&open));
     }
-    if let Some(fact) = overdue {
-        out.find(fact, Needs::Stream);
+    match overdue {
+        Some(fact) => out.find(fact, Needs::Stream),
+        None => receipt_unknown(out, of),
+    }
+}
+
+/// Why what came is not known.
+const REPEATED: &str = "which serials came is not disclosed: two receipts may list the same";
+
+/// Says of what is overdue only if receipts list the same serials, which they do not disclose, that this is not known.
+fn receipt_unknown(out: &mut Out<'_>, of: &Consignment<'_>) {
+    let late = |dispatch: &&&Statement| {
+        of.closing(dispatch).is_none() && !of.attested(dispatch) && out.over(receipt_due(out, dispatch))
+    };
+    let numbers = of.dispatches.iter().filter(late).flat_map(|dispatch| Consignment::lines_of(dispatch));
+    let lines = numbers.filter(|number| of.said_missing(number).is_none()).filter_map(|number| of.lines.get(number));
+    let hidden: Vec<Seq> = lines.filter(|line| line.may_repeat()).flat_map(|line| &line.concealed).copied().collect();
+    if !hidden.is_empty() {
+        out.unknown(Code::ReceiptOverdue, of.stream, hidden, REPEATED);
     }
 }
 
@@ -199,10 +216,15 @@ fn quantity_short(out: &mut Out<'_>, of: &Consignment<'_>) {
 
 fn quantity_over(out: &mut Out<'_>, of: &Consignment<'_>) {
     let mut over = Lines::new(Code::QuantityOver, of);
+    let mut hidden = Vec::new();
     for (number, line) in &of.lines {
         let sent = line.sent_by(|_| true);
         let more = line.came().less(sent).less(of.settled(number, true));
         if more.is_zero() || !line.comparable() {
+            continue;
+        }
+        if line.may_repeat() {
+            hidden.extend(&line.concealed);
             continue;
         }
         let mut parts: Vec<_> = line.received.iter().collect();
@@ -221,7 +243,9 @@ fn quantity_over(out: &mut Out<'_>, of: &Consignment<'_>) {
         let (sent, came) = (line.measure.show(sent), line.measure.show(line.came()));
         over.details.push(format!("line {number}: {sent} sent, {came} received"));
     }
-    over.find(out, Needs::Stream);
+    if !over.find(out, Needs::Stream) && !hidden.is_empty() {
+        out.unknown(Code::QuantityOver, of.stream, hidden, REPEATED);
+    }
 }
 
 fn unexpected(out: &mut Out<'_>, of: &Consignment<'_>) {
