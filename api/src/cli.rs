@@ -4,6 +4,7 @@
 //! status ([`crate::failure`]). Every command takes `--json`, and says the same then as one JSON object a line.
 
 pub mod annual;
+mod bundle_source;
 pub mod case;
 pub mod check;
 pub mod completions;

@@ -28,6 +28,7 @@ mod batch;
 mod batch_lines;
 mod bundle;
 mod cases;
+mod computed;
 mod consignments;
 mod entries;
 mod events;

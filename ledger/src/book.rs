@@ -22,6 +22,7 @@ mod corrections;
 pub mod items;
 
 pub use corrections::{Correction, Standing};
+pub(crate) use corrections::{Effect, rests};
 pub use items::{ItemTable, Unmatched};
 
 /// The place of a statement in its book.

@@ -1,16 +1,16 @@
 //! `countersign annual`: what countries exported and imported in a year, for UNROCA and the Arms Trade Treaty.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
 use clap::Args;
 use countersign_ledger::annual::{AnnualReport, CaseTotals, ServiceLine, Treaty};
 use countersign_ledger::id::CaseId;
 use serde::Serialize;
 
-use super::findings::{entries, usable};
+use super::bundle_source::BundleSource;
+use super::findings::entries;
 use super::{Context, table};
-use crate::book_file::{self, Request, Verdict};
+use crate::book_file::Verdict;
 use crate::escape::escaped;
 use crate::failure::{Exit, Failure};
 use crate::output::Report;
@@ -40,15 +40,11 @@ pub struct AnnualArgs {
     /// The country that reports, such as US [default: every flow]
     #[arg(long, value_name = "COUNTRY", value_parser = parse_country)]
     country: Option<String>,
-    /// Read this bundle instead of asking the server; `-` is stdin
-    #[arg(long, value_name = "FILE")]
-    bundle: Option<PathBuf>,
+    #[command(flatten)]
+    source: BundleSource,
     /// Write CSV
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// The verifier's program [default: beside this one, or on the path]
-    #[arg(long, value_name = "FILE", requires = "bundle")]
-    verifier: Option<PathBuf>,
 }
 
 /// Reads two capital letters, the form of a party's country.
@@ -70,8 +66,12 @@ struct Annual {
 /// # Errors
 /// When the bundle is false or cannot be read, or the server cannot be reached.
 pub fn run(args: &AnnualArgs, context: &Context) -> Result<Exit, Failure> {
-    let annual = match &args.bundle {
-        Some(file) => of_bundle(args, file, context)?,
+    let annual = match args.source.read(context, None)? {
+        Some((book, verdict)) => {
+            let report = AnnualReport::of(&book, args.year, args.treaty, args.country.as_deref());
+            let view = AnnualView { report, cases: CaseTotals::of_all(&book) };
+            Annual { verdict: Some(verdict), view }
+        }
         None => {
             let client = context.client()?;
             let view = client.annual(args.year, args.treaty, args.country.as_deref())?;
@@ -84,23 +84,6 @@ pub fn run(args: &AnnualArgs, context: &Context) -> Result<Exit, Failure> {
         context.out().emit(&annual)?;
     }
     Ok(Exit::Done)
-}
-
-fn of_bundle(args: &AnnualArgs, file: &Path, context: &Context) -> Result<Annual, Failure> {
-    let request = Request {
-        file,
-        ledger: context.global().ledger,
-        as_of: None,
-        verifier: args.verifier.as_deref(),
-        trust: None,
-        previous: None,
-        trust_scope: false,
-    };
-    let read = book_file::read(&request)?;
-    let book = usable(&read)?;
-    let report = AnnualReport::of(book, args.year, args.treaty, args.country.as_deref());
-    let view = AnnualView { report, cases: CaseTotals::of_all(book) };
-    Ok(Annual { verdict: Some(read.verdict.clone()), view })
 }
 
 /// Returns a country, or that none is told.

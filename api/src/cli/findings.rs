@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use countersign_ledger::book::Book;
 use countersign_ledger::findings::{Assessment, Code, Finding, Obligation, Severity, Unknown, assess, concerns};
 use countersign_ledger::id::CaseId;
 use countersign_ledger::time::{Date, Time};
 use serde::Serialize;
 
+use super::bundle_source::{BundleSource, known_case};
 use super::{Context, table};
-use crate::book_file::{self, Request, Verdict};
+use crate::book_file::Verdict;
 use crate::escape::escaped;
 use crate::failure::{Exit, Failure};
 use crate::output::Report;
@@ -36,9 +37,8 @@ Exit status: 0 computed, whatever was found; 1 the bundle is false; 2 usage, fil
 pub struct FindingsArgs {
     #[command(subcommand)]
     command: Option<Sub>,
-    /// Read this bundle instead of asking the server; `-` is stdin
-    #[arg(long, value_name = "FILE")]
-    bundle: Option<PathBuf>,
+    #[command(flatten)]
+    source: BundleSource,
     /// Of this case only
     #[arg(long, value_name = "CASE")]
     case: Option<CaseId>,
@@ -54,12 +54,6 @@ pub struct FindingsArgs {
     /// Write CSV
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Take the exporter's word that an extract shows all of its case or subject; nothing proves it
-    #[arg(long, requires = "bundle")]
-    trust_scope: bool,
-    /// The verifier's program [default: beside this one, or on the path]
-    #[arg(long, value_name = "FILE", requires = "bundle")]
-    verifier: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -144,8 +138,8 @@ pub fn run(args: &FindingsArgs, context: &Context) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Done);
     }
-    let mut found = match &args.bundle {
-        Some(file) => of_bundle(args, file, context)?,
+    let mut found = match args.source.read(context, args.as_of.map(|AsOf(time)| time))? {
+        Some((book, verdict)) => of_book(args, &book, verdict)?,
         None => of_server(args, context)?,
     };
     found.findings.retain(|finding| shown(args, finding));
@@ -162,21 +156,7 @@ fn shown(args: &FindingsArgs, finding: &Finding) -> bool {
         && (args.code.is_empty() || args.code.contains(&finding.code))
 }
 
-fn of_bundle(args: &FindingsArgs, file: &std::path::Path, context: &Context) -> Result<Findings, Failure> {
-    let request = Request {
-        file,
-        ledger: context.global().ledger,
-        as_of: args.as_of.map(|AsOf(time)| time),
-        verifier: args.verifier.as_deref(),
-        trust: None,
-        previous: None,
-        trust_scope: args.trust_scope,
-    };
-    let read = book_file::read(&request)?;
-    let book = usable(&read)?;
-    if read.verdict.verdict == "not_checked" {
-        context.out().warn("the bundle was not checked: give the ledger id with --ledger, from a source you trust");
-    }
+fn of_book(args: &FindingsArgs, book: &Book, verdict: Verdict) -> Result<Findings, Failure> {
     known_case(book, args.case.as_ref())?;
     let Assessment { mut findings, mut unknowns, mut obligations } = assess(book);
     if let Some(case) = &args.case {
@@ -184,36 +164,7 @@ fn of_bundle(args: &FindingsArgs, file: &std::path::Path, context: &Context) -> 
         unknowns.retain(|u| concerns(book, u.case.as_ref(), &u.subject, case));
         obligations.retain(|o| concerns(book, o.case.as_ref(), &o.subject, case));
     }
-    let as_of = book.as_of().to_string();
-    Ok(Findings { verdict: Some(read.verdict.clone()), as_of, findings, unknowns, obligations })
-}
-
-/// Refuses a case that a book has nothing of.
-///
-/// # Errors
-/// When it was not opened in what the bundle shows.
-pub(crate) fn known_case(book: &countersign_ledger::book::Book, case: Option<&CaseId>) -> Result<(), Failure> {
-    match case {
-        Some(case) if !book.cases().any(|known| known == case) => {
-            Err(Failure::usage(format_args!("the bundle shows no case {case}"))
-                .hint("`countersign-verify show` lists what it shows; an extract may hold other cases back"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Returns the book of a bundle, unless a check of it is false.
-///
-/// # Errors
-/// When one is, or it cannot be read.
-pub(crate) fn usable(read: &book_file::BookFile) -> Result<&countersign_ledger::book::Book, Failure> {
-    if read.verdict.failed() {
-        let failed: Vec<&str> = read.verdict.checks.iter().filter(|c| c.result == "failed").map(|c| &*c.code).collect();
-        return Err(Failure::refused(format_args!("the bundle is false: {}", failed.join(", ")))
-            .hint("`countersign-verify bundle FILE` says where it breaks; nothing is computed from it"));
-    }
-    let unreadable = || read.unreadable.clone().unwrap_or_default();
-    read.book.as_ref().ok_or_else(|| Failure::usage(format_args!("the bundle cannot be read: {}", unreadable())))
+    Ok(Findings { verdict: Some(verdict), as_of: book.as_of().to_string(), findings, unknowns, obligations })
 }
 
 fn of_server(args: &FindingsArgs, context: &Context) -> Result<Findings, Failure> {

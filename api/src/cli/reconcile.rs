@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use clap::Args;
 use countersign_ledger::id::{CaseId, PartyId};
 use countersign_ledger::reconcile::{Amount, Explanation, Figure, Reconciliation, Row, Scope, Total, reconcile};
 use serde::Serialize;
 
-use super::findings::{AsOf, entries, usable};
+use super::bundle_source::{BundleSource, known_case};
+use super::findings::{AsOf, entries};
 use super::{Context, table};
-use crate::book_file::{self, Request, Verdict};
+use crate::book_file::Verdict;
 use crate::escape::escaped;
 use crate::failure::{Exit, Failure};
 use crate::output::Report;
@@ -33,21 +33,14 @@ Exit status: 0 computed, whatever was found; 1 the bundle is false; 2 usage, fil
 pub struct ReconcileArgs {
     #[command(flatten)]
     scope: ScopeArgs,
-    /// Read this bundle instead of asking the server; `-` is stdin
-    #[arg(long, value_name = "FILE")]
-    bundle: Option<PathBuf>,
+    #[command(flatten)]
+    source: BundleSource,
     /// As of the end of this date (UTC), or of an instant: what was recorded later is left out [default: now]
     #[arg(long, value_name = "DATE|TIME")]
     as_of: Option<AsOf>,
     /// Write CSV, a row for each line and serial
     #[arg(long, conflicts_with = "json")]
     csv: bool,
-    /// Take the exporter's word that an extract shows all of its case or subject; nothing proves it
-    #[arg(long, requires = "bundle")]
-    trust_scope: bool,
-    /// The verifier's program [default: beside this one, or on the path]
-    #[arg(long, value_name = "FILE", requires = "bundle")]
-    verifier: Option<PathBuf>,
 }
 
 /// Of what: one of these.
@@ -96,21 +89,13 @@ struct Reconciled {
 pub fn run(args: &ReconcileArgs, context: &Context) -> Result<Exit, Failure> {
     let scope = args.scope.scope()?;
     let as_of = args.as_of.map(|AsOf(time)| time);
-    let reconciled = match &args.bundle {
-        Some(file) => {
-            let request = Request {
-                file,
-                ledger: context.global().ledger,
-                as_of,
-                verifier: args.verifier.as_deref(),
-                trust: None,
-                previous: None,
-                trust_scope: args.trust_scope,
-            };
-            let read = book_file::read(&request)?;
-            let book = usable(&read)?;
-            let Reconciliation { totals, rows } = reconcile(book, &scope);
-            Reconciled { verdict: Some(read.verdict.clone()), as_of: book.as_of().to_string(), totals, rows }
+    let reconciled = match args.source.read(context, as_of)? {
+        Some((book, verdict)) => {
+            if let Scope::Case(case) = &scope {
+                known_case(&book, Some(case))?;
+            }
+            let Reconciliation { totals, rows } = reconcile(&book, &scope);
+            Reconciled { verdict: Some(verdict), as_of: book.as_of().to_string(), totals, rows }
         }
         None => {
             let page = context.client()?.reconciliation(&scope, as_of)?;

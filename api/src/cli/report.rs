@@ -3,6 +3,13 @@
 //! The verifier reads the same bytes first. Of a bundle of which a check is false the page says where it breaks, and
 //! nothing is computed from it.
 
+/// Writes to a string, which cannot fail.
+macro_rules! put {
+    ($out:expr, $($text:tt)*) => {
+        let _ = write!($out, $($text)*);
+    };
+}
+
 mod chart;
 mod page;
 mod tables;
@@ -21,7 +28,8 @@ use serde::Serialize;
 use tables::CaseTable;
 
 use super::Context;
-use super::findings::{AsOf, csv, known_case};
+use super::bundle_source::known_case;
+use super::findings::{AsOf, csv};
 use crate::book_file::{self, BookFile, Request, Verdict};
 use crate::failure::{Exit, Failure};
 use crate::files;

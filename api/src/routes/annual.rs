@@ -1,22 +1,20 @@
 //! `/v1/annual`: exports and imports of a year by category, for UNROCA and the Arms Trade Treaty, computed when asked.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use countersign_ledger::annual::{AnnualReport, CaseTotals, Treaty};
 use countersign_ledger::book::{Book, BookBuilder};
 use countersign_ledger::entry::Entry;
 use countersign_ledger::id::Seq;
 use countersign_ledger::time::{Clock as _, SystemClock};
 
+use super::computed::{answer, place};
 use super::{corrupt, store_problem};
 use crate::cli::annual::{csv, parse_country};
 use crate::problem::{Code, Problem};
 use crate::server::input::{Params, parse};
 use crate::server::{App, read};
-use crate::sheet;
 use crate::wire::AnnualView;
 
 /// How many entries are read at once, and how many bytes of them.
@@ -55,21 +53,14 @@ pub(crate) async fn annual(
     });
     let country = country.transpose()?;
     params.finish()?;
-    let place = tokio::time::timeout(app.limits.queue_wait, app.exports.clone().acquire_owned()).await;
-    let Ok(Ok(_place)) = place else {
-        return Err(Problem::new(Code::Busy, "too many findings and exports are computed").retry_after(10));
-    };
+    let _place = place(&app).await?;
     let view = read(move || -> Result<AnnualView, Problem> {
         let book = whole(&app)?;
         let report = AnnualReport::of(&book, year, treaty, country.as_deref());
         Ok(AnnualView { report, cases: CaseTotals::of_all(&book) })
     })
     .await??;
-    let wants_csv = headers.get_all(ACCEPT).iter().any(|v| v.to_str().is_ok_and(|v| v.starts_with("text/csv")));
-    if wants_csv {
-        return Ok(([(CONTENT_TYPE, sheet::MEDIA_TYPE)], csv(&view.report)).into_response());
-    }
-    Ok(Json(view).into_response())
+    Ok(answer(&headers, view, |view| csv(&view.report)))
 }
 
 /// Puts all of the ledger together.

@@ -8,12 +8,11 @@ use countersign_ledger::id::CaseId;
 use super::views::{by_state, read_views};
 use crate::problem::Problem;
 use crate::server::App;
-use crate::server::input::{Params, Segments, parse};
+use crate::server::input::{CASE_ID, Params, Segments, parse};
 use crate::wire::{CaseInViews, CaseList, CaseView};
 
 const DEFAULT_LIMIT: u64 = 100;
 const MAX_LIMIT: u64 = 1_000;
-const CASE_ID: &str = "a case id ([a-z0-9][a-z0-9._-]{0,95})";
 
 /// Cases, in the order of their ids.
 #[utoipa::path(
@@ -28,7 +27,7 @@ const CASE_ID: &str = "a case id ([a-z0-9][a-z0-9._-]{0,95})";
     )
 )]
 pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Result<Json<CaseList>, Problem> {
-    let after = params.take("after")?.map(|after| parse::<CaseId>("after", &after, CASE_ID)).transpose()?;
+    let after = params.case("after")?;
     let limit = usize::try_from(params.number("limit", 1, MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT)).unwrap_or(usize::MAX);
     params.finish()?;
     Ok(Json(app.ledger.with_authority(|authority| {

@@ -1,26 +1,23 @@
 //! `/v1/findings`: what is overdue and what does not add up (DOMAIN §5), computed when asked.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use countersign_ledger::book::Book;
 use countersign_ledger::findings::{Assessment, Code as FindingCode, Unknown, assess, concerns};
 use countersign_ledger::hash::EventHash;
 use countersign_ledger::id::{CaseId, TreeSize};
-use countersign_ledger::time::{Clock as _, SystemClock, Time};
+use countersign_ledger::time::Time;
 
-use super::{corrupt, store_problem};
-use crate::problem::{Code, Problem};
-use crate::server::input::{Params, parse};
-use crate::server::{App, BookError, book, read};
-use crate::sheet;
+use super::computed::{answer, as_of, book_of, known_case, place};
+use super::store_problem;
+use crate::problem::Problem;
+use crate::server::input::Params;
+use crate::server::{App, read};
 use crate::wire::FindingsPage;
 
 /// A page ends after the case with which it has so many findings.
 const PAGE: usize = 1_000;
-const CASE_ID: &str = "a case id ([a-z0-9][a-z0-9._-]{0,95})";
 
 /// Findings of a case, or of one case after the other, most serious first within each; those of incidents that no case
 /// is named by come first. As CSV where `Accept` asks for `text/csv`.
@@ -45,27 +42,14 @@ pub(crate) async fn findings(
     mut params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let case = params.take("case")?.map(|case| parse::<CaseId>("case", &case, CASE_ID)).transpose()?;
-    let as_of = params.take("as_of")?.map(|text| parse::<Time>("as_of", &text, "a UTC time")).transpose()?;
-    let after = params.take("after")?.map(|after| parse::<CaseId>("after", &after, CASE_ID)).transpose()?;
+    let case = params.case("case")?;
+    let as_of = as_of(&app, &mut params)?;
+    let after = params.case("after")?;
     params.finish()?;
-    if let Some(case) = &case
-        && app.ledger.with_authority(|authority| authority.case(case.as_str()).is_none())
-    {
-        return Err(Problem::not_found("case", case));
-    }
-    let place = tokio::time::timeout(app.limits.queue_wait, app.exports.clone().acquire_owned()).await;
-    let Ok(Ok(_place)) = place else {
-        return Err(Problem::new(Code::Busy, "too many findings and exports are computed").retry_after(10));
-    };
-    let as_of = as_of.unwrap_or_else(|| SystemClock.now().max(app.ledger.latest_time()));
+    known_case(&app, case.as_ref())?;
+    let _place = place(&app).await?;
     let page = read(move || page(&app, case.as_ref(), after.as_ref(), as_of)).await??;
-    let wants_csv = headers.get_all(ACCEPT).iter().any(|v| v.to_str().is_ok_and(|v| v.starts_with("text/csv")));
-    if wants_csv {
-        let table = crate::cli::findings::csv(&page.findings);
-        return Ok(([(CONTENT_TYPE, sheet::MEDIA_TYPE)], table).into_response());
-    }
-    Ok(Json(page).into_response())
+    Ok(answer(&headers, page, |page| crate::cli::findings::csv(&page.findings)))
 }
 
 fn page(app: &App, case: Option<&CaseId>, after: Option<&CaseId>, as_of: Time) -> Result<FindingsPage, Problem> {
@@ -103,10 +87,7 @@ fn take(
     case: Option<&CaseId>,
     with_incidents: bool,
 ) -> Result<(), Problem> {
-    let book = book(app.ledger.store(), size, case, page.as_of).map_err(|error| match error {
-        BookError::Store(error) => store_problem(&error),
-        BookError::Entry(reason) => corrupt(&reason),
-    })?;
+    let book = book_of(app, size, case, page.as_of)?;
     let Assessment { findings, mut unknowns, obligations } = assess(&book);
     if case.is_none() {
         // what is recorded in a case is judged with that case

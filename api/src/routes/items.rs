@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use countersign_ledger::facts::act::Origin;
 use countersign_ledger::facts::{Amount, Item, ItemKey, Mention, State};
-use countersign_ledger::id::{Author, CaseId};
+use countersign_ledger::id::Author;
 use countersign_ledger::store::StoreError;
 use countersign_ledger::views::key::{item_text, parse_item};
 use countersign_ledger::views::query::ItemFilter;
@@ -23,7 +23,6 @@ use crate::wire::views::{ItemHistory, ItemPage, ItemView, SeenView, TimelineView
 const MAX_TEXT: usize = 256;
 /// How many statements that fit no item are shown.
 const MAX_UNMATCHED: usize = 100;
-const CASE_ID: &str = "a case id ([a-z0-9][a-z0-9._-]{0,95})";
 const PARTY: &str = "a party id ([a-z0-9][a-z0-9_-]{0,95}), or governance";
 
 /// Items, in the order of their keys: those that fit all that is asked for. As CSV where `Accept` asks for `text/csv`: a
@@ -94,7 +93,7 @@ fn filter(params: &mut Params) -> Result<ItemFilter, Problem> {
         holder: params.take("holder")?.map(|text| parse::<Author>("holder", &text, PARTY)).transpose()?,
         state,
         site,
-        case: params.take("case")?.map(|text| parse::<CaseId>("case", &text, CASE_ID)).transpose()?,
+        case: params.case("case")?,
     })
 }
 

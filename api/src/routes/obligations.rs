@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use countersign_ledger::id::CaseId;
 use countersign_ledger::time::Date;
 use countersign_ledger::views::due::Obligation;
 use countersign_ledger::views::key::item_text;
@@ -13,8 +12,6 @@ use crate::problem::Problem;
 use crate::server::App;
 use crate::server::input::{Params, parse};
 use crate::wire::views::{ObligationPage, ObligationView, obligation_table};
-
-const CASE_ID: &str = "a case id ([a-z0-9][a-z0-9._-]{0,95})";
 
 /// What is due, the next first, also what is overdue: receipts, inventories (the first that is due of a case), site
 /// certificates, consents, returns of retransfers, triage of reports, remedies. Without the term in its case nothing has
@@ -38,7 +35,7 @@ pub(crate) async fn list(State(app): State<App>, mut params: Params, headers: He
     let asked = Asked::take(&app, "/v1/obligations", &mut params, &headers)?;
     let before = params.take("due_before")?.map(|text| parse::<Date>("due_before", &text, "a date such as 2026-09-21"));
     let before = before.transpose()?;
-    let case = params.take("case")?.map(|case| parse::<CaseId>("case", &case, CASE_ID)).transpose()?;
+    let case = params.case("case")?;
     params.finish()?;
     let (after, limit) = (asked.after.clone(), asked.limit);
     let ask = asked.ask(&app, move |view| view.obligations(before, case.as_ref(), after.as_deref(), limit));

@@ -1,22 +1,18 @@
 //! `/v1/reconciliation`: what there should be against what was found (DOMAIN §6), computed when asked.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use countersign_ledger::id::{CaseId, PartyId};
 use countersign_ledger::reconcile::{Reconciler, Reconciliation, Scope};
-use countersign_ledger::time::{Clock as _, SystemClock, Time};
+use countersign_ledger::time::Time;
 
-use super::{corrupt, store_problem};
+use super::computed::{answer, as_of, book_of, known_case, place};
 use crate::problem::{Code, Problem};
-use crate::server::input::{Params, parse, prefers};
-use crate::server::{App, BookError, book, read};
-use crate::sheet;
+use crate::server::input::{Params, parse};
+use crate::server::{App, read};
 use crate::wire::ReconciliationPage;
 
-const CASE_ID: &str = "a case id ([a-z0-9][a-z0-9._-]{0,95})";
 const PARTY_ID: &str = "a party id ([a-z0-9][a-z0-9_-]{0,95})";
 
 /// Reconciliation of a case, a holder, a site or a stock number: figures by line and serial, each with the entries that
@@ -44,36 +40,26 @@ pub(crate) async fn reconciliation(
     mut params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let as_of = params.take("as_of")?.map(|text| parse::<Time>("as_of", &text, "a UTC time")).transpose()?;
+    let as_of = as_of(&app, &mut params)?;
     let scope = scope(&mut params)?;
     params.finish()?;
-    if let Scope::Case(case) = &scope
-        && app.ledger.with_authority(|authority| authority.case(case.as_str()).is_none())
-    {
-        return Err(Problem::not_found("case", case));
+    if let Scope::Case(case) = &scope {
+        known_case(&app, Some(case))?;
     }
-    let place = tokio::time::timeout(app.limits.queue_wait, app.exports.clone().acquire_owned()).await;
-    let Ok(Ok(_place)) = place else {
-        return Err(Problem::new(Code::Busy, "too many findings and exports are computed").retry_after(10));
-    };
-    let as_of = as_of.unwrap_or_else(|| SystemClock.now().max(app.ledger.latest_time()));
+    let _place = place(&app).await?;
     let page = read(move || page(&app, scope, as_of)).await??;
-    if prefers(&headers, "text/csv") {
-        let table = crate::cli::reconcile::csv(&page.rows);
-        return Ok(([(CONTENT_TYPE, sheet::MEDIA_TYPE)], table).into_response());
-    }
-    Ok(Json(page).into_response())
+    Ok(answer(&headers, page, |page| crate::cli::reconcile::csv(&page.rows)))
 }
 
 fn scope(params: &mut Params) -> Result<Scope, Problem> {
-    let (case, holder) = (params.take("case")?, params.take("holder")?);
+    let (case, holder) = (params.case("case")?, params.take("holder")?);
     let (site, number) = (params.take("site")?, params.take("nsn")?);
-    let given = [&case, &holder, &site, &number].iter().filter(|value| value.is_some()).count();
+    let given = usize::from(case.is_some()) + [&holder, &site, &number].iter().filter(|value| value.is_some()).count();
     let wrong =
         |found: &str| Problem::mismatch(Code::BadParameter, "case", "exactly one of case, holder, site and nsn", found);
     match (case, holder, site, number) {
         _ if given > 1 => Err(wrong("several")),
-        (Some(case), ..) => Ok(Scope::Case(parse::<CaseId>("case", &case, CASE_ID)?)),
+        (Some(case), ..) => Ok(Scope::Case(case)),
         (_, Some(party), ..) => Ok(Scope::Holder(parse::<PartyId>("holder", &party, PARTY_ID)?)),
         (_, _, Some(site), _) => Ok(Scope::Site(site)),
         (_, _, _, Some(number)) => Ok(Scope::stock_number(&number)),
@@ -89,11 +75,7 @@ fn page(app: &App, scope: Scope, as_of: Time) -> Result<ReconciliationPage, Prob
     };
     let mut reconciler = Reconciler::new(scope);
     for case in cases {
-        let book = book(app.ledger.store(), size, Some(&case), as_of).map_err(|error| match error {
-            BookError::Store(error) => store_problem(&error),
-            BookError::Entry(reason) => corrupt(&reason),
-        })?;
-        reconciler.add(&book);
+        reconciler.add(&book_of(app, size, Some(&case), as_of)?);
     }
     let Reconciliation { totals, rows } = reconciler.finish();
     Ok(ReconciliationPage { as_of, size, totals, rows })

@@ -2,15 +2,12 @@
 
 use axum::http::HeaderMap;
 use axum::response::Response;
-use countersign_ledger::id::CaseId;
 
 use super::views::{Answered, Asked};
 use crate::problem::Problem;
 use crate::server::App;
-use crate::server::input::{Params, parse};
+use crate::server::input::Params;
 use crate::wire::views::StatePage;
-
-const CASE_ID: &str = "a case id ([a-z0-9][a-z0-9._-]{0,95})";
 
 /// Streams of one type.
 pub(super) struct Resource {
@@ -31,8 +28,7 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     let asked = Asked::take(app, of.path, &mut params, headers)?;
     let state = params.choice("state", of.states)?;
-    let case = if of.in_case { params.take("case")? } else { None };
-    let case = case.map(|case| parse::<CaseId>("case", &case, CASE_ID)).transpose()?;
+    let case = if of.in_case { params.case("case")? } else { None };
     params.finish()?;
     let (after, limit) = (asked.after.clone(), asked.limit);
     let ask = asked.ask(app, move |view| view.streams(of.ty, case.as_ref(), state, after.as_deref(), limit));

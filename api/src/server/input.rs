@@ -5,11 +5,15 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use countersign_ledger::id::CaseId;
 use countersign_ledger::json::MAX_INTEGER;
 use serde::de::DeserializeOwned;
 
 use crate::problem::{Code, Problem};
 use crate::wire::views::percent;
+
+/// The form of a case id.
+pub(crate) const CASE_ID: &str = "a case id ([a-z0-9][a-z0-9._-]{0,95})";
 
 /// The placeholders of a path, percent-decoded.
 pub(crate) struct Segments<T>(pub(crate) T);
@@ -65,6 +69,14 @@ impl Params {
     pub(crate) fn required(&mut self, name: &str, min: u64, max: u64) -> Result<u64, Problem> {
         let missing = || Problem::mismatch(Code::BadParameter, name, describe(min, max), "nothing");
         self.number(name, min, max)?.ok_or_else(missing)
+    }
+
+    /// Takes a case out.
+    ///
+    /// # Errors
+    /// When it is no case id, or stands there more than once.
+    pub(crate) fn case(&mut self, name: &str) -> Result<Option<CaseId>, Problem> {
+        self.take(name)?.map(|text| parse(name, &text, CASE_ID)).transpose()
     }
 
     /// Takes out a parameter that may have one of a few values.

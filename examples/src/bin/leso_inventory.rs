@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use countersign_examples::leso::books::{Books, Difference, Reconciled, reconcile, stock_number};
-use countersign_examples::leso::{Office, SHIPMENTS, column, number, say, states, table, timed};
+use countersign_examples::leso::{Office, SHIPMENTS, column, ended, number, say, states, table, timed};
 use serde_json::{Value, json};
 
 const HOLDINGS: &str = include_str!("../../maps/leso_inventory_holdings.toml");
@@ -41,16 +41,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(summary) => {
-            println!("{summary}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<Value> {

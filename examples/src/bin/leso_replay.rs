@@ -19,7 +19,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
-use countersign_examples::leso::{Office, SHIPMENTS, number, rate, say, states, timed};
+use countersign_examples::leso::{Office, SHIPMENTS, ended, number, rate, say, states, timed};
 use serde_json::{Value, json};
 
 /// The requisition that stands twice in the published file, with two ship dates.
@@ -36,16 +36,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match replay(&Args::parse()) {
-        Ok(summary) => {
-            println!("{summary}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(replay(&Args::parse()))
 }
 
 fn replay(args: &Args) -> Result<Value> {

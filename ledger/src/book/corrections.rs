@@ -61,8 +61,47 @@ impl Corrections {
     }
 }
 
-/// Statements that say something of a statement without building on its truth.
-const BESIDE: [&str; 4] = [CORRECTION, "statement.disputed", "evidence.added", "response.recorded"];
+/// Tells whether a statement of this kind rests on those that it follows and names. Disputes, evidence and responses say
+/// something of a statement without building on its truth. A correction builds on nothing either, but stands in the
+/// stream of what it corrects: who follows it, follows that.
+pub(crate) fn rests(kind: &str) -> bool {
+    !matches!(kind, "statement.disputed" | "evidence.added" | "response.recorded")
+}
+
+/// What a correction that takes effect puts in the place of what it corrects.
+pub(crate) enum Effect {
+    /// Nothing: it did not occur.
+    Annulled,
+    /// Another body, with the pointers of what of it is not disclosed.
+    Replaced(Value, Vec<String>),
+    /// Another body, which is not disclosed: the statement is left as it was, and unknown.
+    Unknown,
+}
+
+impl Effect {
+    /// Reads the effect of a correction.
+    pub(crate) fn of(correction: &Statement) -> Self {
+        const FROM: &str = "/body/replacement";
+        match correction.body.get("replacement") {
+            Some(body) if correction.text("reason") != Some("did_not_occur") => {
+                let inside = correction.concealing.iter().filter_map(|at| at.strip_prefix(FROM));
+                Self::Replaced(body.clone(), inside.map(|rest| format!("/body{rest}")).collect())
+            }
+            None if correction.text("reason") == Some("incorrect_data") => Self::Unknown,
+            _ => Self::Annulled,
+        }
+    }
+
+    /// Puts it on a statement; `false` where that is annulled.
+    pub(crate) fn put_on(self, statement: &mut Statement) -> bool {
+        match self {
+            Self::Annulled => return false,
+            Self::Replaced(body, concealing) => (statement.body, statement.concealing) = (body, concealing),
+            Self::Unknown => statement.concealing = vec!["/body".to_owned()],
+        }
+        true
+    }
+}
 
 /// What rests on what.
 struct Resting {
@@ -96,8 +135,7 @@ fn resting(statements: &[Statement], by_event: &HashMap<EventHash, Place>) -> Re
     let mut on: Vec<Vec<Place>> = vec![Vec::new(); statements.len()];
     let mut naming: Vec<Vec<Place>> = vec![Vec::new(); lines.len()];
     for (place, statement) in statements.iter().enumerate() {
-        // a correction stands in the stream of what it corrects: who follows it, follows that
-        if BESIDE.contains(&statement.kind.as_str()) && statement.kind.as_str() != CORRECTION {
+        if !rests(statement.kind.as_str()) {
             continue;
         }
         let mut below: BTreeSet<Place> = BTreeSet::new();
@@ -141,33 +179,13 @@ pub(super) fn judge(
         if correction.against.is_empty() {
             let by = correction.seq;
             correction.before = Some((statements[target].body.clone(), statements[target].concealing.clone()));
-            let replacement = statements[place].body.get("replacement").cloned();
-            let standing = match replacement {
-                Some(body) if statements[place].text("reason") != Some("did_not_occur") => {
-                    put(statements, place, target, body);
-                    Standing::Replaced { by }
-                }
-                // a replacement that is not disclosed leaves the statement as it was, and unknown
-                None if statements[place].text("reason") == Some("incorrect_data") => {
-                    statements[target].concealing = vec!["/body".to_owned()];
-                    Standing::Replaced { by }
-                }
-                _ => Standing::Annulled { by },
-            };
+            let stands = Effect::of(&statements[place]).put_on(&mut statements[target]);
+            let standing = if stands { Standing::Replaced { by } } else { Standing::Annulled { by } };
             corrections.standing.insert(statements[target].seq, standing);
         }
         corrections.all.push(correction);
     }
     corrections
-}
-
-/// Puts a replacement body in its place, with what of it is not disclosed.
-fn put(statements: &mut [Statement], place: Place, target: Place, body: Value) {
-    const FROM: &str = "/body/replacement";
-    let concealing = statements[place].concealing.iter().filter_map(|at| at.strip_prefix(FROM));
-    let concealing: Vec<String> = concealing.map(|rest| format!("/body{rest}")).collect();
-    statements[target].body = body;
-    statements[target].concealing = concealing;
 }
 
 /// Finds who signed what rests on the corrected statement and did not sign the correction.
@@ -182,7 +200,7 @@ fn weigh(
     let agree: BTreeSet<Author> = signers(&statements[place], authority);
     let (mut open, mut seen) = (BTreeSet::from([target]), BTreeSet::from([target]));
     let mut read: BTreeSet<usize> = BTreeSet::new();
-    let (mut against, mut rests) = (BTreeSet::new(), BTreeSet::new());
+    let (mut against, mut entries) = (BTreeSet::new(), BTreeSet::new());
     // the earliest first: who names a line is read once, from the earliest that describes it
     while let Some(under) = open.pop_first() {
         let lines = resting.describes[under].iter().filter(|line| read.insert(**line));
@@ -198,7 +216,7 @@ fn weigh(
             let others = signers(&statements[above], authority);
             let mut foreign = others.into_iter().filter(|who| !own.contains(who) && !agree.contains(who)).peekable();
             if foreign.peek().is_some() {
-                rests.insert(statements[above].seq);
+                entries.insert(statements[above].seq);
                 against.extend(foreign);
             }
         }
@@ -207,7 +225,7 @@ fn weigh(
         seq: statements[place].seq,
         corrects: statements[target].seq,
         against: against.into_iter().collect(),
-        rests: rests.into_iter().collect(),
+        rests: entries.into_iter().collect(),
         before: None,
     }
 }

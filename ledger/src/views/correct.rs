@@ -11,13 +11,11 @@ use super::items::{decode, record};
 use super::key::{Key, Parts};
 use super::kv::{Family, Reads};
 use super::reading::{LineOf, lines_described};
+use crate::book::{Effect, rests};
 use crate::facts::Statement;
 use crate::hash::EventHash;
 use crate::id::{Author, PartyId, Seq, StreamId};
 use crate::rule::CORRECTION;
-
-/// Statements that say something of a statement without building on its truth.
-const BESIDE: [&str; 4] = [CORRECTION, "statement.disputed", "evidence.added", "response.recorded"];
 
 /// What a correction came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,28 +48,10 @@ pub(super) fn standing(applier: &Applier<'_>, original: &Statement) -> Result<Op
         }
         Ok(true)
     })?;
-    let Some(latest) = latest else { return Ok(Some(original.clone())) };
-    let correction = applier.statement(latest)?;
-    Ok(corrected(original, &correction))
-}
-
-/// Puts the body of a correction in the place of the original's.
-fn corrected(original: &Statement, correction: &Statement) -> Option<Statement> {
-    const FROM: &str = "/body/replacement";
     let mut statement = original.clone();
-    match correction.body.get("replacement") {
-        Some(body) if correction.text("reason") != Some("did_not_occur") => {
-            let inside = correction.concealing.iter().filter_map(|at| at.strip_prefix(FROM));
-            statement.concealing = inside.map(|rest| format!("/body{rest}")).collect();
-            statement.body = body.clone();
-        }
-        // a replacement that is not disclosed leaves the statement as it was, and unknown
-        None if correction.text("reason") == Some("incorrect_data") => {
-            statement.concealing = vec!["/body".to_owned()];
-        }
-        _ => return None,
-    }
-    Some(statement)
+    let Some(latest) = latest else { return Ok(Some(statement)) };
+    let stands = Effect::of(&applier.statement(latest)?).put_on(&mut statement);
+    Ok(stands.then_some(statement))
 }
 
 /// Finds who signed what rests on a statement, before the correction, and did not sign that.
@@ -80,7 +60,7 @@ pub(super) fn weigh(applier: &Applier<'_>, original: &Statement, correction: &St
     let agree = acting(applier, &correction.signers)?;
     let mut above = Above { applier, before: correction.seq, streams: HashMap::new(), read: BTreeSet::new() };
     let (mut open, mut seen) = (BTreeSet::from([original.seq]), BTreeSet::from([original.seq]));
-    let (mut against, mut rests) = (BTreeSet::new(), BTreeSet::new());
+    let (mut against, mut resting) = (BTreeSet::new(), BTreeSet::new());
     // the earliest first: who names a line is read once, from the earliest that describes it
     while let Some(under) = open.pop_first() {
         for seq in above.directly(under)? {
@@ -94,12 +74,12 @@ pub(super) fn weigh(applier: &Applier<'_>, original: &Statement, correction: &St
             let signers = acting(applier, &header.signers)?;
             let mut foreign = signers.into_iter().filter(|who| !own.contains(who) && !agree.contains(who)).peekable();
             if foreign.peek().is_some() {
-                rests.insert(seq);
+                resting.insert(seq);
                 against.extend(foreign);
             }
         }
     }
-    Ok(Weighed { against: against.into_iter().collect(), rests: rests.into_iter().collect() })
+    Ok(Weighed { against: against.into_iter().collect(), rests: resting.into_iter().collect() })
 }
 
 fn acting(applier: &Applier<'_>, signers: &[Author]) -> Result<BTreeSet<Author>, ViewError> {
@@ -150,9 +130,7 @@ impl Above<'_, '_> {
         }
         let mut resting = BTreeSet::new();
         for seq in found.into_iter().filter(|seq| under < *seq && *seq < before) {
-            // a correction stands in the stream of what it corrects: who follows it, follows that
-            let passes = |kind: &str| kind == CORRECTION || !BESIDE.contains(&kind);
-            if self.applier.entry(seq)?.is_some_and(|header| passes(header.kind.as_str())) {
+            if self.applier.entry(seq)?.is_some_and(|header| rests(header.kind.as_str())) {
                 resting.insert(seq);
             }
         }

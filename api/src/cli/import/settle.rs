@@ -24,6 +24,7 @@ use super::fault::Fault;
 use super::json_row::LINE_MEMBER;
 use super::read::{Layout, OWN_COLUMNS, Raw, Row};
 use crate::failure::Failure;
+use crate::sheet;
 
 /// How many quarantined rows the summary names.
 const NAMED: usize = 20;
@@ -197,11 +198,6 @@ fn csv_failure(path: &Path, error: &csv::Error) -> Failure {
     Failure::usage(format_args!("cannot write {}: {error}", path.display()))
 }
 
-/// Keeps a cell of ours from being a formula.
-fn inert(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
-}
-
 fn write_results(writer: &mut csv::Writer<File>, group: &Group, outcome: &Outcome) -> csv::Result<()> {
     let (status, place, file, reason) = match outcome {
         Outcome::Appended(place) => ("appended", Some(place), place.receipt.as_ref(), String::new()),
@@ -215,10 +211,11 @@ fn write_results(writer: &mut csv::Writer<File>, group: &Group, outcome: &Outcom
     let seq = place.map(|place| place.seq.to_string()).unwrap_or_default();
     let receipt = file.map(|path| path.display().to_string()).unwrap_or_default();
     let warnings: Vec<String> = group.warnings.iter().map(ToString::to_string).collect();
+    let warnings = warnings.join("; ");
     let (key, receipt, warnings, reason) =
-        (inert(&group.key), inert(&receipt), inert(&warnings.join("; ")), inert(&reason));
+        (sheet::cell(&group.key), sheet::cell(&receipt), sheet::cell(&warnings), sheet::cell(&reason));
     for row in &group.rows {
-        writer.write_record([&row.number.to_string(), &key, status, &event, &seq, &receipt, &warnings, &reason])?;
+        writer.write_record([&row.number.to_string(), &*key, status, &event, &seq, &*receipt, &*warnings, &*reason])?;
     }
     Ok(())
 }

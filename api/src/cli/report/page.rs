@@ -59,13 +59,6 @@ pub(super) fn occurred(occurred: &Occurred) -> String {
     }
 }
 
-macro_rules! put {
-    ($out:expr, $($text:tt)*) => {
-        // writing to a string cannot fail
-        let _ = write!($out, $($text)*);
-    };
-}
-
 /// Writes the page.
 pub(super) fn render(content: &Content) -> String {
     let mut out = String::new();

@@ -40,13 +40,6 @@ fn name(figure: Figure) -> String {
     html(&figure.as_str().replace('_', " "))
 }
 
-macro_rules! put {
-    ($out:expr, $($text:tt)*) => {
-        // writing to a string cannot fail
-        let _ = write!($out, $($text)*);
-    };
-}
-
 /// Writes the tables.
 pub(super) fn render(out: &mut String, tables: &[CaseTable]) {
     if tables.iter().all(|table| table.table.totals.is_empty()) {
