@@ -36,3 +36,4 @@ pub mod submission;
 pub mod tile;
 pub mod time;
 pub mod views;
+pub mod witness;
