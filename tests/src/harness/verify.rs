@@ -46,28 +46,46 @@ impl Report {
     }
 }
 
-/// Runs the verifier on a bundle file.
+/// Runs the verifier with these arguments, and `--json`.
 ///
 /// # Panics
 /// When it does not run, or prints no report.
 #[must_use]
-pub fn verify_file(bundle: &Path, ledger: &str) -> Report {
-    let mut command = Command::new(binaries::verifier());
-    command.arg("bundle").arg(bundle).args(["--ledger", ledger, "--json"]);
-    let output = command.output().expect("the verifier runs");
+pub fn run(arguments: &[&Path]) -> Report {
+    let output = Command::new(binaries::verifier()).args(arguments).arg("--json").output().expect("the verifier runs");
     let text = String::from_utf8_lossy(&output.stdout);
     let json = text.lines().next().and_then(|line| serde_json::from_str(line).ok());
     let json = json.unwrap_or_else(|| panic!("no report: {text}{}", String::from_utf8_lossy(&output.stderr)));
     Report { status: output.status.code(), json }
 }
 
+/// Runs the verifier on a bundle file.
+///
+/// # Panics
+/// As [`run`].
+#[must_use]
+pub fn verify_file(bundle: &Path, ledger: &str) -> Report {
+    run(&[Path::new("bundle"), bundle, Path::new("--ledger"), Path::new(ledger)])
+}
+
+/// Runs the verifier on a bundle, given files besides: an earlier checkpoint, a trust file.
+///
+/// # Panics
+/// As [`run`].
+#[must_use]
+pub fn verify_given(bundle: &[u8], ledger: &str, given: &[(&str, &Path)]) -> Report {
+    let mut file = tempfile::Builder::new().suffix(".bundle.jsonl").tempfile().expect("a temporary file");
+    file.write_all(bundle).expect("a bundle is written");
+    let mut arguments = vec![Path::new("bundle"), file.path(), Path::new("--ledger"), Path::new(ledger)];
+    arguments.extend(given.iter().flat_map(|(option, path)| [Path::new(*option), *path]));
+    run(&arguments)
+}
+
 /// Runs the verifier on a bundle.
 ///
 /// # Panics
-/// As [`verify_file`].
+/// As [`run`].
 #[must_use]
 pub fn verify(bundle: &[u8], ledger: &str) -> Report {
-    let mut file = tempfile::Builder::new().suffix(".bundle.jsonl").tempfile().expect("a temporary file");
-    file.write_all(bundle).expect("a bundle is written");
-    verify_file(file.path(), ledger)
+    verify_given(bundle, ledger, &[])
 }
