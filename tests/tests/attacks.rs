@@ -9,5 +9,7 @@
 mod authority;
 #[path = "attacks/history.rs"]
 mod history;
+#[path = "attacks/servers.rs"]
+mod servers;
 #[path = "attacks/story.rs"]
 mod story;
