@@ -4,6 +4,7 @@
 mod args;
 mod bundle;
 mod exhibit;
+mod misbehaviour;
 mod note;
 
 use std::fmt;
@@ -66,6 +67,12 @@ struct Outcome {
     verdict: Verdict,
 }
 
+impl From<Outcome> for (String, u8) {
+    fn from(outcome: Outcome) -> (String, u8) {
+        (outcome.text, outcome.verdict.status())
+    }
+}
+
 /// Runs the command that the arguments ask for.
 pub(crate) fn run() -> ExitCode {
     let args = match Args::try_parse() {
@@ -76,13 +83,14 @@ pub(crate) fn run() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let outcome = match &args.command {
-        Command::Bundle(bundle) => bundle::bundle(bundle),
-        Command::Receipt(receipt) => bundle::receipt(receipt),
-        Command::Show(show) => bundle::show(show),
-        Command::Exhibit(exhibit) => exhibit::exhibit(exhibit),
-        Command::Checkpoint(checkpoint) => note::checkpoint(checkpoint),
-        Command::Proof(proof) => note::proof(proof),
+    let outcome: Result<(String, u8), Unusable> = match &args.command {
+        Command::Bundle(bundle) => bundle::bundle(bundle).map(Into::into),
+        Command::Receipt(receipt) => bundle::receipt(receipt).map(Into::into),
+        Command::Show(show) => bundle::show(show).map(Into::into),
+        Command::Exhibit(exhibit) => exhibit::exhibit(exhibit).map(Into::into),
+        Command::Checkpoint(checkpoint) => note::checkpoint(checkpoint).map(Into::into),
+        Command::Proof(proof) => note::proof(proof).map(Into::into),
+        Command::Misbehaviour(proof) => misbehaviour::misbehaviour(proof),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut Args::command(), "countersign-verify", &mut text);
@@ -90,7 +98,7 @@ pub(crate) fn run() -> ExitCode {
         }
     };
     match outcome {
-        Ok(outcome) => print(&outcome.text, outcome.verdict.status()),
+        Ok((text, status)) => print(&text, status),
         Err(error) => {
             eprintln!("error: {error}");
             eprintln!("hint: {}", error.hint());

@@ -140,16 +140,25 @@ impl Withheld {
     pub fn parse(line: &[u8]) -> Result<Withheld, Malformed> {
         let value = json(line, "withheld")?;
         let mut outer = Fields::of("", &value)?;
-        let mut inner = Fields::of("/withheld", outer.required("withheld")?)?;
-        let start = inner.integer("start", 0, MAX_INTEGER)?.unsigned_abs();
-        let end = inner.integer("end", 0, MAX_INTEGER)?.unsigned_abs();
-        let hash = inner.hash("hash")?;
-        inner.finish()?;
+        let withheld = Withheld::of("/withheld", outer.required("withheld")?)?;
         outer.finish()?;
+        Ok(withheld)
+    }
+
+    /// Reads the object of start, end and hash that stands at `path`.
+    ///
+    /// # Errors
+    /// Names the member that is not as SPEC §11 says.
+    pub fn of(path: &str, value: &Value<'_>) -> Result<Withheld, Malformed> {
+        let mut fields = Fields::of(path.to_owned(), value)?;
+        let start = fields.integer("start", 0, MAX_INTEGER)?.unsigned_abs();
+        let end = fields.integer("end", 0, MAX_INTEGER)?.unsigned_abs();
+        let hash = fields.hash("hash")?;
+        fields.finish()?;
         let length = end.saturating_sub(start);
         if !length.is_power_of_two() || !start.is_multiple_of(length) {
             return Err(Malformed::new(
-                "/withheld",
+                path,
                 "end − start a power of two that divides start",
                 format!("{start} to {end}"),
             ));

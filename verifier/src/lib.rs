@@ -31,6 +31,7 @@ pub mod keyring;
 pub mod keys;
 pub mod lines;
 pub mod merkle;
+pub mod misbehaviour;
 pub mod note;
 pub mod policy;
 pub mod prepare;

@@ -48,6 +48,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  countersign-verify proof firmware.tlog-proof --leaf firmware.bin --key log.example+8a3e07eb+AZm1…"
     )]
     Proof(Proof),
+    /// Confirm a proof of misbehaviour: signed statements of a log that cannot all be true
+    #[command(
+        after_help = "Exit status: 0 proven, 1 not proven, 2 not checked\n\nExample:\n  countersign-verify misbehaviour fork.misbehaviour.json --ledger 65c1ad52…"
+    )]
+    Misbehaviour(Misbehaviour),
     /// Print completions for a shell
     #[command(
         after_help = "Example:\n  countersign-verify completions bash > /etc/bash_completion.d/countersign-verify"
@@ -68,6 +73,7 @@ impl Command {
             Command::Exhibit(args) => args.json,
             Command::Checkpoint(args) => args.json,
             Command::Proof(args) => args.json,
+            Command::Misbehaviour(args) => args.json,
             Command::Completions { .. } => false,
         }
     }
@@ -189,6 +195,21 @@ pub(crate) struct Proof {
     #[arg(long, value_name = "VKEY")]
     pub(crate) key: Vec<String>,
     /// A trust file (C2SP tlog-policy): logs, witnesses, quorum
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trust: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct Misbehaviour {
+    /// The proof (*.misbehaviour.json); - for standard input
+    pub(crate) file: PathBuf,
+    /// The ledger id, from a source you trust: 64 hex digits
+    #[arg(long, alias = "ledger-id", value_name = "ID")]
+    pub(crate) ledger: Option<String>,
+    /// A trust file (C2SP tlog-policy) that lists the log: only keys that it lists count
     #[arg(long, value_name = "FILE")]
     pub(crate) trust: Option<PathBuf>,
     /// Print one JSON object
