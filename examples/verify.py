@@ -243,13 +243,14 @@ def proven_root(leaf, index, size, proof):
 
 
 class VKey:
-    def __init__(self, text, kind):
+    def __init__(self, text, kind, others=()):
+        """A key of type `kind`; or, to be ignored, one of a type that is not in `others`."""
         parts = text.split("+", 2) if isinstance(text, str) else []
         need(len(parts) == 3 and parts[0] and not re.search(r"\s", parts[0]), "not a vkey")
-        self.name, data = parts[0], b64(parts[2], 33)
-        need(data[0] == kind, f"a vkey of type {data[0]}, not {kind}")
-        self.public, self.id = data[1:], sha(self.name.encode(), b"\n", data)[:4]
-        need(self.id.hex() == parts[1], "key id of a vkey")
+        self.name, data = parts[0], b64(parts[2])
+        need(data and (data[0] == kind or others and data[0] not in others), f"a vkey of another type than {kind}")
+        self.known, self.public, self.id = data[0] == kind, data[1:], sha(self.name.encode(), b"\n", data)[:4]
+        need(not self.known or len(data) == 33 and self.id.hex() == parts[1], "length or key id of a vkey")
 
 
 class Note:
@@ -280,11 +281,12 @@ class Note:
         return self.origin == key.name and any(signed(key.public, s, self.text) for s in own)
 
     def cosigned(self, key):
-        """The newest time at which the witness with this key cosigned, or None."""
-        times = [int.from_bytes(s[:8], "big") for name, id_, s in self.signatures
-                 if (name, id_) == (key.name, key.id) and len(s) == 72 and s[0] < 128
-                 and signed(key.public, s[8:], b"cosignature/v1\ntime %d\n" % int.from_bytes(s[:8], "big") + self.text)]
-        return max(times, default=None)
+        """The oldest time at which the witness with this key cosigned; False where a line of it is wrong; or None."""
+        lines = [s for name, id_, s in self.signatures if key.known and (name, id_) == (key.name, key.id)]
+        times = [int.from_bytes(s[:8], "big") for s in lines]
+        right = [len(s) == 72 and s[0] < 128 and signed(key.public, s[8:], b"cosignature/v1\ntime %d\n" % t + self.text)
+                 for s, t in zip(lines, times)]
+        return min(times, default=None) if all(right) else False
 
 
 class Trust:
@@ -294,7 +296,7 @@ class Trust:
         need(not re.search(b"[\0-\x08\x0b-\x1f\x7f]", data), "a control character")
         need(not data or data.endswith(b"\n"), "the last line does not end")
         self.logs, self.witnesses, self.groups, self.quorum = [], {}, {}, None
-        members, publics = set(), set()
+        members, publics = set(), {"log": set(), "witness": set()}
         for line in data.decode("utf-8", "surrogateescape").split("\n"):
             words = re.split("[ \t]+", line.strip(" \t"))
             if words == [""] or words[0].startswith("#"):
@@ -302,9 +304,10 @@ class Trust:
             if words[0] in ("log", "witness"):
                 rest = words[1:] if words[0] == "log" else words[2:]
                 need(1 <= len(rest) <= 2, f"{words[0]} line")
-                key = VKey(rest[0], 1 if words[0] == "log" else 4)
-                need(key.public not in publics, "one key twice")
-                publics.add(key.public)
+                # signed-note and tlog-cosignature: what signs as a log does, and what cosigns
+                key = VKey(rest[0], 1, (1, 4, 6)) if words[0] == "log" else VKey(rest[0], 4, (1, 2, 4, 5))
+                need(key.public not in publics[words[0]], "one key twice")
+                publics[words[0]].add(key.public)
                 if words[0] == "log":
                     self.logs.append(key)
                 else:
@@ -339,6 +342,17 @@ class Trust:
             k, inner = self.groups[name]
             return sum(self.holds(member, seen) for member in inner) >= k
         return name == "none" or name in seen
+
+    def counting(self, name):
+        """The witnesses that a name leads to."""
+        if name in self.groups:
+            return [w for member in self.groups[name][1] for w in self.counting(member)]
+        return [self.witnesses[name]] if name in self.witnesses else []
+
+    def oldest(self, note):
+        """The time of the oldest valid cosignature that the quorum could count, or None."""
+        times = [note.cosigned(key) for key in self.counting(self.quorum)]
+        return min((time for time in times if time not in (None, False)), default=None)
 
 
 # --- §3, §8, §9: forms of events, bodies and rules ----------------------------------------------------------------------
@@ -1037,7 +1051,7 @@ class Bundle:
         self.ledger = self.note = self.header = self.before = self.time = self.root = self.root_then = None
         self.governance, self.heads, self.ids, self.stopped, self.withheld = None, {}, set(), False, False
         self.lost = False
-        self.current, self.given_here, self.newest = None, [], None
+        self.current, self.given_here, self.oldest = None, [], None
         self.evidence = {file: False for file in evidence}
         self.number = 0
         self.read(path)
@@ -1090,7 +1104,7 @@ class Bundle:
         if self.header and self.header["scope"] != "full":
             raise NotChecked("this is an extract: this program reads full bundles; countersign-verify reads extracts")
         if self.note and self.trust:
-            self.newest = max(filter(None, map(self.note.cosigned, self.trust.witnesses.values())), default=None)
+            self.oldest = self.trust.oldest(self.note)
         return True
 
     def newer(self, what, seq, line, codes):
@@ -1178,8 +1192,8 @@ class Bundle:
         if self.time is not None and entry["ms"] < self.time:
             self.report.fail("TIME", "the time goes back", seq, self.number)
         self.time = entry["ms"]
-        if self.newest is not None and entry["ms"] > self.newest * 1000 + 300_000:
-            self.report.fail("TIME", "later than the newest cosignature", seq, self.number)
+        if self.oldest is not None and entry["ms"] > self.oldest * 1000 + 300_000:
+            self.report.fail("TIME", "later than a cosignature", seq, self.number)
         hash_ = sha(pae(entry["payload"])).hex()
         self.judge_ledger(event, hash_, seq)
         for file in event.get("evidence", ()):
@@ -1337,9 +1351,12 @@ def judge_trust(report, note, trust):
         return
     if trust.logs and not any(note.by(key) for key in trust.logs):
         report.fail("CHECKPOINT", "not signed by a log of the trust file")
-    seen = [name for name, key in trust.witnesses.items() if note.cosigned(key) is not None]
+    times = {name: note.cosigned(key) for name, key in trust.witnesses.items()}
+    seen = [name for name, time in times.items() if time not in (None, False)]
     if trust.quorum == "none":
         report.set("WITNESS", "not_applicable", "the trust file asks for no witness")
+    elif any(time is False for time in times.values()):
+        report.fail("WITNESS", "a cosignature is not valid")
     elif not trust.holds(trust.quorum, set(seen)):
         report.fail("WITNESS", "cosigned by " + (", ".join(sorted(seen)) or "none of the witnesses") + ", short of the quorum")
 
@@ -1396,6 +1413,9 @@ class Receipt:
             report.set("WITNESS", "not_applicable", "no trust file was given")
         elif self.note:
             judge_trust(report, self.note, trust)
+            oldest = trust.oldest(self.note)
+            if self.event and oldest is not None and entry["ms"] > oldest * 1000 + 300_000:
+                report.fail("TIME", "later than a cosignature", self.index)
         if self.note is None or trust is None or not trust.logs:
             report.set("CHECKPOINT", "undecided", "no trust file names the log")
         report.set("CONSISTENT", "not_applicable", "no bundle was given")

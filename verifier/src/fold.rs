@@ -22,12 +22,14 @@ use crate::merkle::Range;
 use crate::note::VKey;
 use crate::prepare::{Disclosed, Item, Parsed, Prepared};
 use crate::signing::Signing;
-use crate::time::{Instant, SECOND};
-use crate::trust::{Trust, Witnessed};
+use crate::time::Instant;
+use crate::trust::Trust;
+use crate::witnessed::Witnessed;
 use people::People;
 use streams::Streams;
 
-pub(crate) use finish::{signed_by_log, trusted_log_fault, witness_fault};
+pub(crate) use entry::beyond_cosignature;
+pub(crate) use finish::{cosigners, signed_by_log, trusted_log_fault, witness_fault};
 pub use people::{Suspect, SuspectBy};
 
 /// What the user gave to check against.
@@ -119,7 +121,8 @@ pub struct Fold<'g> {
     ledger: Option<Hash>,
     last_governance: Option<u64>,
     last_time: Option<Instant>,
-    newest_cosignature: Option<Instant>,
+    /// Until when, and by whose word, the whole tree was there.
+    cosigned_by: Option<(Instant, String)>,
     witnessed: Option<Witnessed>,
     /// Leaves withheld so far.
     withheld: u64,
@@ -153,11 +156,8 @@ impl<'g> Fold<'g> {
             (Some(header), Some(trust)) if trust.asks_for_witnesses() => Some(trust.witnessed(&header.checkpoint)),
             _ => None,
         };
-        let newest_cosignature = witnessed
-            .as_ref()
-            .and_then(Witnessed::newest)
-            .and_then(|seconds| i64::try_from(seconds).ok())
-            .map(|seconds| Instant::from_millis(seconds.saturating_mul(SECOND)));
+        let bound = witnessed.as_ref().and_then(Witnessed::bound);
+        let cosigned_by = bound.map(|(time, witness)| (time, witness.label()));
         Fold {
             given,
             header,
@@ -170,7 +170,7 @@ impl<'g> Fold<'g> {
             ledger: given.ledger,
             last_governance: None,
             last_time: None,
-            newest_cosignature,
+            cosigned_by,
             witnessed,
             withheld: 0,
             last_leaf_shown: false,

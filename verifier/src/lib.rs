@@ -5,7 +5,7 @@
 //! [`report`] holds what came out. The library never prints.
 //!
 //! Small things come first: [`hash`], [`scalar`], [`time`], [`json`], [`fields`], [`keys`]; then what others
-//! published: [`merkle`], [`note`], [`checkpoint`], [`proof`], [`trust`]; then what this format adds: [`entry`],
+//! published: [`merkle`], [`note`], [`checkpoint`], [`proof`], [`trust`], [`witnessed`]; then what this format adds: [`entry`],
 //! [`event`], [`act`], [`policy`], [`disclosure`], [`header`]; then the judgement: [`authority`], [`signing`],
 //! [`judge`], [`satisfy`].
 
@@ -50,3 +50,4 @@ pub mod tables;
 pub mod time;
 pub mod trust;
 pub mod verify;
+pub mod witnessed;

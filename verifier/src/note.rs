@@ -51,6 +51,25 @@ pub enum VKeyKind {
     Other(Vec<u8>),
 }
 
+impl VKeyKind {
+    /// The type byte (signed-note, "Signature types").
+    pub(crate) fn type_byte(&self) -> u8 {
+        match self {
+            VKeyKind::Log(_) => 1,
+            VKeyKind::Witness(_) => 4,
+            VKeyKind::Other(bytes) => bytes.first().copied().unwrap_or_default(),
+        }
+    }
+
+    /// The key, without its type.
+    pub(crate) fn key_bytes(&self) -> &[u8] {
+        match self {
+            VKeyKind::Log(key) | VKeyKind::Witness(key) => key.as_bytes(),
+            VKeyKind::Other(bytes) => bytes.get(1..).unwrap_or_default(),
+        }
+    }
+}
+
 /// A verifier key: `name+keyid+base64(type || key)`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VKey {
@@ -143,13 +162,22 @@ pub struct NoteSignature {
     pub bytes: Vec<u8>,
 }
 
+/// When a witness cosigned, in seconds since 1970: of several lines the oldest and the newest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cosigned {
+    /// The oldest.
+    pub oldest: u64,
+    /// The newest.
+    pub newest: u64,
+}
+
 /// What a note says about one verifier key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Signed {
     /// No line is by that key.
     No,
-    /// Lines by that key are there and all are valid; for a witness, the newest time.
-    Yes(Option<u64>),
+    /// Lines by that key are there and all are valid; for a witness, when it cosigned.
+    Yes(Option<Cosigned>),
     /// A line by that key is there and is not valid.
     Wrong,
 }
@@ -209,19 +237,24 @@ impl Note {
             }
             let time = match key.kind {
                 VKeyKind::Log(public) => self.log_signature(public, &line.bytes),
-                VKeyKind::Witness(public) => self.cosignature(public, &line.bytes).map(Some),
+                VKeyKind::Witness(public) => {
+                    self.cosignature(public, &line.bytes).map(|time| Some(Cosigned { oldest: time, newest: time }))
+                }
                 VKeyKind::Other(_) => return Signed::No,
             };
             state = match (time, state) {
                 (None, _) => return Signed::Wrong,
-                (Some(new), Signed::Yes(old)) => Signed::Yes(new.max(old)),
+                (Some(Some(new)), Signed::Yes(Some(old))) => Signed::Yes(Some(Cosigned {
+                    oldest: new.oldest.min(old.oldest),
+                    newest: new.newest.max(old.newest),
+                })),
                 (Some(new), _) => Signed::Yes(new),
             };
         }
         state
     }
 
-    fn log_signature(&self, key: PublicKey, bytes: &[u8]) -> Option<Option<u64>> {
+    fn log_signature(&self, key: PublicKey, bytes: &[u8]) -> Option<Option<Cosigned>> {
         let signature = <&[u8; 64]>::try_from(bytes).ok()?;
         key.verifies(self.text.as_bytes(), signature).then_some(None)
     }

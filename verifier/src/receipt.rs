@@ -8,13 +8,16 @@ use crate::disclosure;
 use crate::entry::Entry;
 use crate::event::{Event, EventError, Occurred, payload_json};
 use crate::fields::{Fields, Malformed, texts};
-use crate::fold::{Given, Probe, Probed, signed_by_log, trusted_log_fault, witness_fault};
+use crate::fold::{
+    Given, Probe, Probed, beyond_cosignature, cosigners, signed_by_log, trusted_log_fault, witness_fault,
+};
 use crate::hash::{Hash, event_hash, leaf_hash, pae};
 use crate::json::parse;
 use crate::policy::is_authority_kind;
 use crate::proof::TlogProof;
 use crate::report::Report;
 use crate::verify::verify_bundle;
+use crate::witnessed::Witnessed;
 
 /// The largest receipt, in bytes (SPEC §12).
 pub const MAX_RECEIPT: usize = 1 << 20;
@@ -69,7 +72,7 @@ struct Alone {
     checks: Checks,
     undisclosed: u64,
     newer: Option<String>,
-    witnessed: Option<crate::trust::Witnessed>,
+    witnessed: Option<Witnessed>,
 }
 
 /// Verifies a receipt by itself: everything that needs other entries stays undecided.
@@ -234,8 +237,9 @@ impl Alone {
         match &given.trust {
             Some(trust) if trust.asks_for_witnesses() => {
                 let witnessed = trust.witnessed(checkpoint);
-                if let Some(fault) = witness_fault(&witnessed) {
-                    self.checks.fail(Code::Witness, place, fault);
+                match witness_fault(&witnessed) {
+                    Some(fault) => self.checks.fail(Code::Witness, place, fault),
+                    None => self.checks.remark(Code::Witness, cosigners(&witnessed)),
                 }
                 self.witnessed = Some(witnessed);
             }
@@ -306,6 +310,10 @@ impl Alone {
         if late || early || backwards {
             let expected = "until and occurred within bounds of the entry's time";
             let fault = Fault::new("times of the event", expected, entry.time.to_string());
+            self.checks.fail(Code::Time, place, fault);
+        }
+        let bound = self.witnessed.as_ref().and_then(Witnessed::bound);
+        if let Some(fault) = bound.and_then(|(at, witness)| beyond_cosignature(entry.time, at, &witness.label())) {
             self.checks.fail(Code::Time, place, fault);
         }
     }

@@ -4,7 +4,7 @@ use crate::checks::{Checks, Code, Outcome, Place};
 use crate::fold::Suspect;
 use crate::hash::Hash;
 use crate::header::Scope;
-use crate::trust::Witnessed;
+use crate::witnessed::Witnessed;
 
 /// The one word.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

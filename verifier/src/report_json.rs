@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::checks::Check;
 use crate::fold::{Suspect, SuspectBy};
 use crate::report::Report;
+use crate::witnessed::{Group, Said, Witness, Witnessed, time_text};
 
 /// A JSON value to be written; members keep their order.
 #[derive(Clone, PartialEq, Debug)]
@@ -136,6 +137,7 @@ impl Report {
             ("undisclosed", self.undisclosed.into()),
             ("checks", Out::List(self.checks.rows().iter().map(check).collect())),
             ("suspect", Out::List(self.suspects.iter().map(suspect).collect())),
+            ("witnesses", self.witnessed.as_ref().map_or(Out::Null, witnesses)),
         ])
     }
 }
@@ -151,6 +153,40 @@ fn check(row: &Check) -> Out {
         ("expected", fault.map(|f| f.expected.clone()).into()),
         ("found", fault.map(|f| f.found.clone()).into()),
         ("detail", detail.into()),
+    ])
+}
+
+fn witnesses(witnessed: &Witnessed) -> Out {
+    let witness = |witness: &Witness| {
+        let (result, times) = match witness.said {
+            Said::Cosigned(when) => ("cosigned", Some(when)),
+            Said::Nothing => ("missing", None),
+            Said::Wrong => ("wrong", None),
+            Said::Unsupported => ("unsupported", None),
+        };
+        object([
+            ("name", witness.name.as_str().into()),
+            ("key", witness.key.as_str().into()),
+            ("auditor", witness.auditor.into()),
+            ("counts", witness.counts.into()),
+            ("result", result.into()),
+            ("time", times.map(|when| time_text(when.newest)).into()),
+        ])
+    };
+    let number = |n: usize| Out::Number(u64::try_from(n).unwrap_or(u64::MAX));
+    let group = |group: &Group| {
+        object([
+            ("name", group.name.as_str().into()),
+            ("threshold", number(group.threshold)),
+            ("members", number(group.members)),
+            ("witnessed", number(group.witnessed)),
+            ("counts", group.counts.into()),
+        ])
+    };
+    object([
+        ("quorum", witnessed.quorum.into()),
+        ("witnesses", Out::List(witnessed.witnesses.iter().map(witness).collect())),
+        ("groups", Out::List(witnessed.groups.iter().map(group).collect())),
     ])
 }
 

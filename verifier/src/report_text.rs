@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::checks::{Check, Code, Outcome};
 use crate::fold::SuspectBy;
 use crate::report::{Report, Verdict};
+use crate::witnessed::{Group, Said, Witnessed, time_text};
 
 /// Where what belongs to a check is written, below its meaning.
 const DETAIL: usize = 25;
@@ -134,6 +135,11 @@ impl Report {
                 }
                 None => {}
             }
+            if row.code == Code::Witness
+                && let Some(witnessed) = &self.witnessed
+            {
+                write_witnesses(out, witnessed)?;
+            }
         }
         Ok(())
     }
@@ -169,6 +175,26 @@ pub(crate) fn place(row: &Check) -> String {
         (None, Some(line)) => format!("line {line}"),
         (None, None) => "the file as a whole".to_owned(),
     }
+}
+
+/// Who of the trust file cosigned and when, and what its groups came to.
+fn write_witnesses(out: &mut String, witnessed: &Witnessed) -> std::fmt::Result {
+    for witness in &witnessed.witnesses {
+        let said = match witness.said {
+            Said::Cosigned(when) => format!("cosigned at {}", time_text(when.newest)),
+            Said::Nothing => "did not cosign".to_owned(),
+            Said::Wrong => "its cosignature is not valid".to_owned(),
+            Said::Unsupported => "its key is of a type that this program does not know".to_owned(),
+        };
+        let aside = if witness.counts { "" } else { "; the quorum does not ask for it" };
+        writeln!(out, "{:DETAIL$}witness {}: {said}{aside}", "", witness.label())?;
+    }
+    for group in witnessed.groups.iter().filter(|group| group.counts) {
+        let word = if group.met() { "met" } else { "not met" };
+        let Group { name, threshold, members, witnessed, .. } = group;
+        writeln!(out, "{:DETAIL$}group {name}: {witnessed} of {members} witnessed, {threshold} needed: {word}", "")?;
+    }
+    Ok(())
 }
 
 fn write_fault(out: &mut String, row: &Check, indent: usize) -> std::fmt::Result {

@@ -6,10 +6,14 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use crate::checkpoint::Checkpoint;
 use crate::escape::quoted_bytes;
-use crate::note::{Signed, VKey, VKeyKind};
+use crate::note::VKey;
 use crate::scalar::decimal;
+
+/// Types of keys that sign notes as logs do (signed-note, "Signature types").
+const LOG_TYPES: [u8; 3] = [0x01, 0x02, 0x05];
+/// Types of keys that cosign (tlog-cosignature, "Format").
+const COSIGNATURE_TYPES: [u8; 2] = [0x04, 0x06];
 
 /// The largest trust file, in bytes.
 pub const MAX_TRUST_FILE: usize = 1 << 20;
@@ -36,43 +40,37 @@ impl fmt::Display for TrustError {
 
 impl std::error::Error for TrustError {}
 
+/// What a group or the quorum names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Member {
+pub(crate) enum Member {
+    /// A witness, by its number.
     Witness(usize),
+    /// A group, by its number.
     Group(usize),
 }
 
+/// A witness line: the name that groups and the quorum use, and the key.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Group {
-    threshold: usize,
-    members: Vec<Member>,
+pub(crate) struct Witness {
+    pub(crate) name: Vec<u8>,
+    pub(crate) key: VKey,
+}
+
+/// A group line. Its members stand before it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Group {
+    pub(crate) name: Vec<u8>,
+    pub(crate) threshold: usize,
+    pub(crate) members: Vec<Member>,
 }
 
 /// A trust policy: logs, witnesses, quorum.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trust {
     logs: Vec<VKey>,
-    witnesses: Vec<VKey>,
-    groups: Vec<Group>,
-    quorum: Option<Member>,
-}
-
-/// What the witnesses of a trust file say about a checkpoint.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Witnessed {
-    /// Whether the quorum cosigned.
-    pub quorum: bool,
-    /// Names of the keys whose cosignatures are valid, with their times in seconds since 1970.
-    pub valid: Vec<(String, u64)>,
-    /// Names of listed witnesses whose cosignature is there and wrong.
-    pub wrong: Vec<String>,
-}
-
-impl Witnessed {
-    /// The time of the newest valid cosignature, in seconds since 1970.
-    pub fn newest(&self) -> Option<u64> {
-        self.valid.iter().map(|(_, time)| *time).max()
-    }
+    pub(crate) witnesses: Vec<Witness>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) quorum: Option<Member>,
 }
 
 impl Trust {
@@ -87,6 +85,10 @@ impl Trust {
                 expected: format!("at most {MAX_TRUST_FILE} bytes"),
                 found: format!("{} bytes", bytes.len()),
             });
+        }
+        if bytes.last().is_some_and(|last| *last != b'\n') {
+            let (expected, found) = ("a newline at the end of the last line".to_owned(), "none".to_owned());
+            return Err(TrustError { line: bytes.split(|b| *b == b'\n').count(), expected, found });
         }
         let mut reader = TrustReader::default();
         for (at, line) in bytes.split(|b| *b == b'\n').enumerate() {
@@ -107,33 +109,6 @@ impl Trust {
     pub fn asks_for_witnesses(&self) -> bool {
         self.quorum.is_some()
     }
-
-    /// Evaluates the quorum on a checkpoint; each witness counts once.
-    pub fn witnessed(&self, checkpoint: &Checkpoint) -> Witnessed {
-        let mut valid = Vec::new();
-        let mut wrong = Vec::new();
-        let mut signed = Vec::with_capacity(self.witnesses.len());
-        for witness in &self.witnesses {
-            let state = checkpoint.note.signed_by(witness);
-            match state {
-                Signed::Yes(Some(time)) => valid.push((witness.name.clone(), time)),
-                Signed::Wrong => wrong.push(witness.name.clone()),
-                Signed::Yes(None) | Signed::No => {}
-            }
-            signed.push(matches!(state, Signed::Yes(Some(_))));
-        }
-        // a group names only what stands before it, so one pass from the first is enough
-        let mut groups: Vec<bool> = Vec::with_capacity(self.groups.len());
-        let holds = |groups: &[bool], member: &Member| match *member {
-            Member::Witness(at) => signed[at],
-            Member::Group(at) => groups[at],
-        };
-        for group in &self.groups {
-            let count = group.members.iter().filter(|m| holds(&groups, m)).count();
-            groups.push(count >= group.threshold);
-        }
-        Witnessed { quorum: self.quorum.is_none_or(|member| holds(&groups, &member)), valid, wrong }
-    }
 }
 
 type Fault = (String, String);
@@ -141,7 +116,7 @@ type Fault = (String, String);
 #[derive(Default)]
 struct TrustReader {
     logs: Vec<VKey>,
-    witnesses: Vec<VKey>,
+    witnesses: Vec<Witness>,
     groups: Vec<Group>,
     quorum: Option<Option<Member>>,
     names: HashMap<Vec<u8>, Member>,
@@ -171,7 +146,7 @@ impl TrustReader {
 
     fn log(&mut self, key: &[u8]) -> Result<(), Fault> {
         let key = vkey(key)?;
-        if let VKeyKind::Witness(_) = key.kind {
+        if COSIGNATURE_TYPES.contains(&key.kind.type_byte()) {
             return fault("a log key, not a cosignature key", key.name.as_bytes());
         }
         if self.logs.iter().any(|log| same_key(log, &key)) {
@@ -183,14 +158,14 @@ impl TrustReader {
 
     fn witness(&mut self, name: &[u8], key: &[u8]) -> Result<(), Fault> {
         let key = vkey(key)?;
-        if let VKeyKind::Log(_) = key.kind {
+        if LOG_TYPES.contains(&key.kind.type_byte()) {
             return fault("a cosignature key (type 0x04)", key.name.as_bytes());
         }
-        if self.witnesses.iter().any(|w| same_key(w, &key)) {
+        if self.witnesses.iter().any(|w| same_key(&w.key, &key)) {
             return fault("each witness key once", key.name.as_bytes());
         }
         self.define(name, Member::Witness(self.witnesses.len()))?;
-        self.witnesses.push(key);
+        self.witnesses.push(Witness { name: name.to_vec(), key });
         Ok(())
     }
 
@@ -217,7 +192,7 @@ impl TrustReader {
             }
         }
         self.define(name, Member::Group(self.groups.len()))?;
-        self.groups.push(Group { threshold, members: known });
+        self.groups.push(Group { name: name.to_vec(), threshold, members: known });
         Ok(())
     }
 
@@ -251,11 +226,8 @@ fn vkey(text: &[u8]) -> Result<VKey, Fault> {
     }
 }
 
-/// Whether two verifier keys wrap the same key bytes, whatever their names.
+/// Whether two verifier keys wrap the same key bytes, whatever their names and types: a later cosignature format may use
+/// the key of an earlier one again (tlog-cosignature, "Format").
 fn same_key(a: &VKey, b: &VKey) -> bool {
-    match (a.public_key(), b.public_key()) {
-        (Some(a), Some(b)) => a == b,
-        (None, None) => a.kind == b.kind,
-        _ => false,
-    }
+    a.kind.key_bytes() == b.kind.key_bytes()
 }

@@ -229,11 +229,64 @@ fn witnesses() {
     let none = run(&good, "quorum none\n");
     assert_eq!(none.checks.row(Witness).outcome, Outcome::NotApplicable);
     assert!(none.headline().contains("not compared"));
-    // entry times are bounded by the newest cosignature: entries 15 s later are, with 285 s less, too late
-    let late = cosigned(&[("w1.example", time - 290), ("w2.example", time - 286)]);
+    // entry times are bounded by each cosignature: entries 15 s later are, with 285 s less, too late, also where
+    // another witness says that it saw them much later
+    let late = cosigned(&[("w1.example", time + 9_999_999), ("w2.example", time - 286)]);
     assert_eq!(failed(&run(&late, &two_of_three)), [(Time, Some(14))]);
-    let just = cosigned(&[("w1.example", time - 290), ("w2.example", time - 284)]);
+    let just = cosigned(&[("w1.example", time + 9_999_999), ("w2.example", time - 284)]);
     assert_eq!(failed(&run(&just, &two_of_three)), []);
+    // a witness that the quorum does not lead to bounds nothing
+    let aside = two_of_three.replace("group g 2 a b c", "group g 1 a c");
+    assert_eq!(failed(&run(&late, &aside)), []);
+}
+
+#[test]
+fn the_report_says_who_witnessed() {
+    let f = ledger();
+    let text = f.checkpoint_text(16);
+    let time = 1_767_225_600; // 2026-01-01T00:00:00Z
+    let auditor = "w2.example/auditor";
+    let lines = witness_line(&text, "w1.example", time) + &witness_line(&text, auditor, time + 60);
+    let bundle = f.bundle_with(&json!("full"), &format!("{}{lines}", f.checkpoint(16)), &[]);
+    let w: Vec<String> = ["w1.example", auditor, "w3.example"].iter().map(|n| vkey(n, n, 4)).collect();
+    let policy = |quorum: &str| {
+        let [a, b, c] = &w[..] else { panic!("three") };
+        format!("witness a {a}\nwitness b {b}\nwitness c {c}\n{quorum}")
+    };
+    let run = |quorum: &str| check(&bundle, &Given { trust: trust(&policy(quorum)), ..f.given() });
+    let report = run("group g 2 a b c\ngroup unused any g\nquorum g\n");
+    assert_eq!(report.verdict(), Verdict::Verified);
+    let said = report.to_text();
+    for line in [
+        "cosigned by a, b; not by c",
+        "witness a (w1.example): cosigned at 2026-01-01T00:00:00.000Z",
+        "witness b (w2.example/auditor), an auditor: cosigned at 2026-01-01T00:01:00.000Z",
+        "witness c (w3.example): did not cosign",
+        "group g: 2 of 3 witnessed, 2 needed: met",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    assert!(!said.contains("unused"), "{said}");
+    let json: Value = serde_json::from_str(&report.to_json()).unwrap();
+    let witnesses = &json["witnesses"];
+    assert_eq!(witnesses["quorum"], true);
+    let b = json!({"name": "b", "key": auditor, "auditor": true, "counts": true, "result": "cosigned",
+        "time": "2026-01-01T00:01:00.000Z"});
+    assert_eq!(witnesses["witnesses"][1], b);
+    assert_eq!(witnesses["witnesses"][2]["result"], "missing");
+    assert_eq!(
+        witnesses["groups"][0],
+        json!({"name": "g", "threshold": 2, "members": 3, "witnessed": 2, "counts": true})
+    );
+    assert_eq!(witnesses["groups"][1]["counts"], false);
+
+    let report = run("group g all a b c\nquorum g\n");
+    let fault = report.checks.row(Witness).fault.clone().unwrap();
+    assert_eq!(fault.found, "cosigned by a, b; not by c");
+    let said = report.to_text();
+    assert!(said.contains("group g: 2 of 3 witnessed, 3 needed: not met"), "{said}");
+    let aside = run("quorum a\n").to_text();
+    assert!(aside.contains("did not cosign; the quorum does not ask for it"), "{aside}");
 }
 
 fn disclosure(json: &str) -> (String, String) {

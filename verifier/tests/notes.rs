@@ -4,9 +4,10 @@
 mod forge;
 
 use countersign_verify::checkpoint::Checkpoint;
-use countersign_verify::note::{Note, Signed, VKey};
+use countersign_verify::note::{Cosigned, Note, Signed, VKey};
 use countersign_verify::proof::TlogProof;
 use countersign_verify::trust::Trust;
+use countersign_verify::witnessed::Said;
 use forge::{b64, checkpoint_lines, log_line, vkey, witness_line};
 
 const TEXT: &str = "forge.example/test\n5\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
@@ -53,10 +54,10 @@ fn cosignatures() {
     let key = VKey::parse(&vkey("w.example", "w.example", 4)).unwrap();
     let signed = |lines: &[&str]| Note::parse(&checkpoint_lines(TEXT, lines)).unwrap().signed_by(&key);
     let line = witness_line(TEXT, "w.example", 1_700_000_000);
-    assert_eq!(signed(&[&line]), Signed::Yes(Some(1_700_000_000)));
+    assert_eq!(signed(&[&line]), Signed::Yes(Some(Cosigned { oldest: 1_700_000_000, newest: 1_700_000_000 })));
     assert_eq!(
         signed(&[&line, &witness_line(TEXT, "w.example", 1_800_000_000), &line]),
-        Signed::Yes(Some(1_800_000_000))
+        Signed::Yes(Some(Cosigned { oldest: 1_700_000_000, newest: 1_800_000_000 }))
     );
     assert_eq!(signed(&[&witness_line(TEXT, "w.example", u64::MAX)]), Signed::Wrong);
     assert_eq!(signed(&[&witness_line("x\n", "w.example", 5)]), Signed::Wrong);
@@ -160,15 +161,24 @@ fn trust_files() {
     };
     assert!(counted(&[1, 2, 4]) && counted(&[1, 2, 3, 4]));
     assert!(!counted(&[1, 2, 3]) && !counted(&[1, 4]) && !counted(&[]) && !counted(&[1, 1, 4]));
-    assert!(Trust::parse(b"quorum none").is_ok());
+    assert!(Trust::parse(b"quorum none\n").is_ok());
+    assert!(Trust::parse(b"quorum none").is_err(), "every line ends in a newline");
     assert!(!Trust::parse(b"quorum none\n").unwrap().asks_for_witnesses());
     // a cosignature type that we do not know is kept, and never counts
     let unknown = format!("w6.example+01020304+{}", b64(&[&[6u8][..], &[1; 1312]].concat()));
     let trust_unknown = Trust::parse(format!("witness W {unknown}\nquorum W\n").as_bytes()).unwrap();
     let checkpoint = Checkpoint::parse(&checkpoint_lines(TEXT, &[&log_line(TEXT, "log")])).unwrap();
     assert!(!trust_unknown.witnessed(&checkpoint).quorum);
+    let said = &trust_unknown.witnessed(&checkpoint).witnesses[0];
+    assert_eq!((said.said, said.counts, said.auditor), (Said::Unsupported, true, false));
+    let typed = |ty: u8, key: &[u8]| format!("w9.example+01020304+{}", b64(&[&[ty], key].concat()));
+    let bytes_of = |key: &str| VKey::parse(key).unwrap().public_key().unwrap().as_bytes().to_vec();
     let wrong: Vec<String> = vec![
         String::new(),
+        // the key of a witness once more, under a later type
+        good.replace("quorum", &format!("witness Z {}\nquorum", typed(7, &bytes_of(&w(1))))),
+        good.replace("quorum", &format!("log {}\nquorum", typed(6, &[1; 1312]))),
+        good.replace("quorum", &format!("witness Z {}\nquorum", typed(5, &[1; 32]))),
         "quorum none\nquorum none\n".into(),
         "quorum X\n".into(),
         "quorum\n".into(),

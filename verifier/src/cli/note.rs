@@ -13,6 +13,7 @@ use countersign_verify::report::Verdict;
 use countersign_verify::report_json::{Out, object};
 use countersign_verify::source;
 use countersign_verify::trust::Trust;
+use countersign_verify::witnessed::{Said, Witness, time_text};
 
 use super::{Outcome, Unusable, args, one_input, read_small, read_trust};
 
@@ -33,7 +34,7 @@ fn ask(checkpoint: &Checkpoint, keys: &[VKey], trust: Option<&Trust>) -> Vec<Ask
                 what: format!("signed by {} (key {})", escaped(&key.name), id_text(key.id)),
                 holds: matches!(state, Signed::Yes(_)),
                 answer: match state {
-                    Signed::Yes(Some(time)) => format!("valid cosignature, {time} s after 1970"),
+                    Signed::Yes(Some(when)) => format!("valid cosignature, at {}", time_text(when.newest)),
                     Signed::Yes(None) => "valid signature".to_owned(),
                     Signed::No => "no signature by this key".to_owned(),
                     Signed::Wrong => "the signature is not valid".to_owned(),
@@ -55,8 +56,9 @@ fn ask(checkpoint: &Checkpoint, keys: &[VKey], trust: Option<&Trust>) -> Vec<Ask
     }
     if trust.asks_for_witnesses() {
         let witnessed = trust.witnessed(checkpoint);
-        let names: Vec<String> = witnessed.valid.iter().map(|(n, _)| escaped(n)).collect();
-        let wrong: Vec<String> = witnessed.wrong.iter().map(|n| escaped(n)).collect();
+        let names: Vec<String> =
+            witnessed.cosigners().map(|(w, when)| format!("{} at {}", w.label(), time_text(when.newest))).collect();
+        let wrong: Vec<String> = witnessed.who(Said::Wrong).map(Witness::label).collect();
         asked.push(Asked {
             what: "cosigned by the quorum of the trust file".to_owned(),
             holds: witnessed.quorum && wrong.is_empty(),

@@ -13,12 +13,19 @@ use crate::hash::EventHash;
 use crate::judge::{Case, Corrected, Judged as Judgement};
 use crate::prepare::{Parsed, Verdict};
 use crate::signing::{CorrectedKind, Introduced, Signing, check_keyid, resolve};
-use crate::time::SECOND;
+use crate::time::{Instant, SECOND};
 
 use super::streams::Stream;
 
 /// How far an entry's time may be beyond the newest cosignature (SPEC §13).
 const WITNESS_SLACK: i64 = 300 * SECOND;
+
+/// Whether an entry's time is beyond that of a cosignature over a tree that has the entry.
+pub(crate) fn beyond_cosignature(time: Instant, cosigned: Instant, witness: &str) -> Option<Fault> {
+    let limit = cosigned.plus(WITNESS_SLACK);
+    let expected = || format!("{limit} or earlier: {witness} cosigned at {cosigned}");
+    (time > limit).then(|| Fault::new("a time beyond what a witness saw", expected(), time.to_string()))
+}
 
 impl Fold<'_> {
     pub(super) fn entry(
@@ -222,13 +229,10 @@ impl Fold<'_> {
             let fault = Fault::new("time goes back", format!("{last} or later"), time.to_string());
             self.checks.fail(Code::Time, place, fault);
         }
-        if let Some(newest) = self.newest_cosignature {
-            let limit = newest.plus(WITNESS_SLACK);
-            if time > limit {
-                let fault =
-                    Fault::new("a time beyond what the witnesses saw", format!("{limit} or earlier"), time.to_string());
-                self.checks.fail(Code::Time, place, fault);
-            }
+        if let Some((cosigned, witness)) = &self.cosigned_by
+            && let Some(fault) = beyond_cosignature(time, *cosigned, witness)
+        {
+            self.checks.fail(Code::Time, place, fault);
         }
     }
 

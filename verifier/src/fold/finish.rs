@@ -7,6 +7,7 @@ use crate::escape::quoted;
 use crate::header::Scope;
 use crate::note::{Signed, VKey};
 use crate::report::Report;
+use crate::witnessed::{Said, Witness, Witnessed};
 
 impl Fold<'_> {
     /// Decides the remaining checks.
@@ -143,10 +144,7 @@ impl Fold<'_> {
         };
         match witness_fault(witnessed) {
             Some(fault) => self.checks.fail(Code::Witness, place, fault),
-            None => {
-                let remark = names(witnessed.valid.iter().map(|(name, _)| name.as_str()));
-                self.checks.remark(Code::Witness, format!("cosigned by {remark}"));
-            }
+            None => self.checks.remark(Code::Witness, cosigners(witnessed)),
         }
     }
 
@@ -276,23 +274,33 @@ pub(crate) fn trusted_log_fault(checkpoint: &Checkpoint, logs: &[VKey]) -> Optio
 }
 
 /// Why the witnesses' word is not enough; `None` if it is.
-pub(crate) fn witness_fault(witnessed: &crate::trust::Witnessed) -> Option<Fault> {
-    if !witnessed.wrong.is_empty() {
-        return Some(Fault::new(
-            "a witness's cosignature",
-            "a valid cosignature",
-            format!("one by {} that is not", names(witnessed.wrong.iter().map(String::as_str))),
-        ));
+pub(crate) fn witness_fault(witnessed: &Witnessed) -> Option<Fault> {
+    let wrong: Vec<String> = witnessed.who(Said::Wrong).map(Witness::label).collect();
+    if !wrong.is_empty() {
+        let found = format!("one by {} that is not", wrong.join(", "));
+        return Some(Fault::new("a witness's cosignature", "a valid cosignature", found));
     }
     if witnessed.quorum {
         return None;
     }
-    let found = if witnessed.valid.is_empty() {
-        "no valid cosignature".to_owned()
-    } else {
-        format!("only {}", names(witnessed.valid.iter().map(|(name, _)| name.as_str())))
-    };
+    let none = witnessed.cosigners().next().is_none();
+    let found = if none { "no valid cosignature".to_owned() } else { cosigners(witnessed) };
     Some(Fault::new("the witness quorum", "cosignatures by the quorum of the trust file", found))
+}
+
+/// Who cosigned, and who of the trust file did not.
+pub(crate) fn cosigners(witnessed: &Witnessed) -> String {
+    let there: Vec<&str> = witnessed.cosigners().map(|(witness, _)| witness.name.as_str()).collect();
+    let not: Vec<&str> = [Said::Nothing, Said::Unsupported]
+        .into_iter()
+        .flat_map(|said| witnessed.who(said))
+        .map(|witness| witness.name.as_str())
+        .collect();
+    let mut text = format!("cosigned by {}", there.join(", "));
+    if !not.is_empty() {
+        text += &format!("; not by {}", not.join(", "));
+    }
+    text
 }
 
 /// Names in a row, escaped.

@@ -9,8 +9,9 @@ use crate::checks::Fault;
 use crate::entry::Entry;
 use crate::event::{Event, PAYLOAD_TYPE, payload_json};
 use crate::hash::{Hash, event_hash, leaf_hash, pae};
-use crate::note::{Signed, VKey};
+use crate::note::{Cosigned, Signed, VKey};
 use crate::trust::Trust;
+use crate::witnessed::Witness;
 
 /// How a key is known to be the log's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -125,7 +126,8 @@ impl<'k> LogKeys<'k> {
     pub(crate) fn statement(&self, checkpoint: &Checkpoint, place: &str, says: String) -> Result<Statement, Fault> {
         let signed = self.signed(checkpoint, place)?;
         let witnessed = self.trust.filter(|trust| trust.asks_for_witnesses()).map(|trust| trust.witnessed(checkpoint));
-        let cosigned = witnessed.map(|witnessed| witnessed.valid).unwrap_or_default();
+        let named = |(witness, when): (&Witness, Cosigned)| (witness.key.clone(), when.newest);
+        let cosigned = witnessed.map(|witnessed| witnessed.cosigners().map(named).collect()).unwrap_or_default();
         Ok(Statement { says, checkpoint: checkpoint.clone(), signed, cosigned })
     }
 }

@@ -8,7 +8,7 @@ use crate::entry::Entry;
 use crate::escape::{escaped, quoted_bytes};
 use crate::event::{Event, payload_json};
 use crate::report_json::{Out, object};
-use crate::time::Instant;
+use crate::witnessed::time_text;
 
 const NOT_SHOWN: &str = "\
 This does not show who held the log's key: the operator, or whoever took it from him. A key
@@ -26,15 +26,6 @@ pub(crate) fn name_entry(line: &[u8]) -> String {
     match event {
         Some(event) => format!("{} of {} by {}, at {}", event.kind, event.subject.as_str(), event.author, entry.time),
         None => format!("an event that cannot be read, at {}", entry.time),
-    }
-}
-
-fn moment(seconds: u64) -> String {
-    let millis = i64::try_from(seconds).ok().and_then(|seconds| seconds.checked_mul(1000));
-    // years that no clock shows are left as they are
-    match millis.filter(|millis| *millis < 253_402_300_800_000) {
-        Some(millis) => Instant::from_millis(millis).to_string(),
-        None => format!("{seconds} s after 1970"),
     }
 }
 
@@ -113,7 +104,7 @@ impl Statement {
             writeln!(out, "    {}", shown_by(signed.shown_by))?;
         }
         for (name, time) in &self.cosigned {
-            writeln!(out, "  seen by witness {} at {}", escaped(name), moment(*time))?;
+            writeln!(out, "  seen by witness {} at {}", escaped(name), time_text(*time))?;
         }
         Ok(())
     }

@@ -328,6 +328,22 @@ fn witnesses(book: &mut Book) {
             .fails_line("WITNESS", None)
             .with(|v| v.trust = Some(trust("quorum w1\n")));
     }
+    let one_wrong = cosigned(&[1]).sealed(|c| {
+        c.edit_note = Edit::new(|n: String| {
+            let (name, key) = witness(2);
+            n + &note::cosignature_line(&name, &key, 1_767_600_300, "vectors.example/log\n5\nAAAA\n")
+        });
+    });
+    let sentence = "no cosignature that bears the name and key id of a listed witness is invalid (§13)";
+    book.add("witness-wrong-beside-enough", sentence, &one_wrong)
+        .fails_line("WITNESS", None)
+        .with(|v| v.trust = Some(trust("quorum w1\n")));
+    let unknown = note::vkey("witness.example/w5", 7, &key("witness 5").public());
+    book.add("witness-of-unknown-type-beside", "unknown types are ignored (§7)", &cosigned(&[1]))
+        .with(|v| v.trust = Some(trust(&format!("witness w5 {unknown}\ngroup g any w5 w1\nquorum g\n"))));
+    book.add("witness-of-unknown-type-alone", "unknown types are ignored (§7)", &cosigned(&[1]))
+        .fails_line("WITNESS", None)
+        .with(|v| v.trust = Some(trust(&format!("witness w5 {unknown}\nquorum w5\n"))));
     book.add("cosigned-without-a-trust-file", "Not applicable without one (§13)", &cosigned(&[1, 2]));
     let s = "Trust file: a C2SP tlog-policy (§11)";
     let malformed = [
@@ -351,6 +367,15 @@ fn witnesses(book: &mut Book) {
         ),
         ("bad-vkey", trust(&format!("witness w5 {}\nquorum w1\n", witness_vkey(5).replace("/w5+", "/w6+")))),
         ("carriage-return", trust("quorum w1\r\n")),
+        ("last-line-open", trust("quorum w1")),
+        (
+            "key-twice-under-another-type",
+            trust(&format!("witness w5 {}\nquorum w1\n", note::vkey("witness.example/w1", 7, &witness(1).1.public()))),
+        ),
+        (
+            "cosignature-key-as-log",
+            trust(&format!("log {}\nquorum w1\n", note::vkey(ORIGIN, 4, &key("stranger").public()))),
+        ),
     ];
     for (name, trust) in malformed {
         let sentence = "`not_checked` 2 (usage, I/O, …) (§13)";
@@ -386,7 +411,7 @@ fn trust_logs(book: &mut Book) {
 }
 
 fn times(book: &mut Book) {
-    let s = "with witnesses, none beyond the newest valid cosignature's time + 300 s (§13)";
+    let s = "with witnesses, none beyond the time + 300 s of any valid cosignature by a witness that the quorum leads to (§13)";
     let late = |seconds: &[i64], x: Option<Event>| {
         let witnesses: Vec<_> = seconds.iter().enumerate().map(|(i, s)| (witness(i + 1), *s)).collect();
         base().then(x).sealed(|c| c.witnesses = witnesses.into_iter().map(|((n, k), s)| (n, k, s)).collect())
@@ -398,7 +423,15 @@ fn times(book: &mut Book) {
     book.add("cosigned-300-s-and-1-ms-before", s, &milli).fails("TIME", "x").with(with("quorum w1\n"));
     let hour = late(&[-3600], Some(cancel("x").with(|e| e.gap = 7_200_000)));
     book.add("cosigned-an-hour-before", s, &hour).fails("TIME", "x").with(with("quorum w1\n"));
-    book.add("cosigned-twice-newest-counts", s, &late(&[-3600, 0], None)).with(with("group g any w1 w2\nquorum g\n"));
+    let any = "group g any w1 w2\nquorum g\n";
+    book.add("cosigned-twice-oldest-counts", s, &late(&[-301, 0], None)).fails("TIME", "case").with(with(any));
+    let liar = late(&[-301, 3_153_600_000], None);
+    let two_of = "group g 2 w1 w2 w3\nquorum g\n";
+    book.add("cosigned-by-a-liar-from-the-future", s, &liar).fails("TIME", "case").with(with(two_of));
+    let (name, w1) = witness(1);
+    let both = base().sealed(|c| c.witnesses = vec![(name.clone(), w1.clone(), -301), (name, w1, 0)]);
+    book.add("cosigned-again-oldest-counts", s, &both).fails("TIME", "case").with(with("quorum w1\n"));
+    book.add("cosigned-before-by-one-not-asked", s, &late(&[0, -3600], None)).with(with("quorum w1\n"));
     book.add("cosigned-long-after", s, &late(&[3_153_600_000], None)).with(with("quorum w1\n"));
     let _ = time::DAY;
 }

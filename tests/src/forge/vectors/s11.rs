@@ -262,6 +262,22 @@ fn receipts(book: &mut Book) {
     let alone = put(book, "alone-with-trust", r(), "t");
     book.vectors[alone].verdict = "partial";
     book.vectors[alone].any_undecided = true;
+    let w = key("witness 1");
+    let vkey = note::vkey("witness.example/w1", 4, &w.public());
+    for (name, late) in [("cosigned", 0), ("cosigned-before-its-entry", -1_000_000)] {
+        let seal = |c: &mut super::super::script::Seal| {
+            c.witnesses = vec![("witness.example/w1".to_owned(), w.clone(), late)];
+        };
+        let alone = put(book, name, receipt(&script().sealed(seal), "x"), "");
+        let v = &mut book.vectors[alone];
+        v.trust = Some(format!("{}witness w1 {vkey}\nquorum w1\n", trust.replace("quorum none\n", "")));
+        if late < 0 {
+            v.fails_line("TIME", None).anywhere();
+        } else {
+            v.verdict = "partial";
+        }
+        v.any_undecided = true;
+    }
     let bad = |book: &mut Book, name: &str, r: Json, code: &str| {
         let i = put(book, name, r, "t");
         book.vectors[i].fails_line(code, None).anywhere();
