@@ -35,5 +35,6 @@ pub mod store;
 pub mod submission;
 pub mod tile;
 pub mod time;
+pub mod trust;
 pub mod views;
 pub mod witness;
