@@ -26,10 +26,11 @@ use crate::id::{Seq, TreeSize};
 use crate::keys::{KeyTables, PublicKey, SigningKey};
 use crate::merkle::{TreeError, TreeView};
 use crate::note::{NoteSigner, Vkey};
+use crate::pending::entry_at;
 use crate::proof::{LogProof, Receipt};
 use crate::refusal::Refusal;
 use crate::store::{Head, Store, StoreError};
-use crate::submission::{Prepared, Submission};
+use crate::submission::{PREPARED_TOGETHER, Prepared, Submission, in_chunks};
 use crate::time::{Clock, Time};
 
 mod committer;
@@ -37,12 +38,11 @@ mod open;
 mod tiles;
 
 pub use open::{OpenError, OpenOptions};
+pub(crate) use open::{checked_head, standing};
 pub use tiles::{StoreTiles, TileError};
 
 /// How many submissions may wait for the committer before more are told to come again.
 pub const DEFAULT_QUEUE: usize = 4_096;
-/// How many submissions one thread prepares together.
-const PREPARED_TOGETHER: usize = 64;
 
 /// What a ledger is made of.
 pub struct Parts {
@@ -292,13 +292,8 @@ impl Ledger {
     /// [`RefusalCode::UnknownKey`]: crate::refusal::RefusalCode::UnknownKey
     #[must_use]
     pub fn prepare_each(&self, submissions: Vec<Submission>) -> Vec<Result<Prepared, Refusal>> {
-        let mut rest = submissions.into_iter();
-        let chunks: Vec<Vec<Submission>> = std::iter::from_fn(|| {
-            Some(rest.by_ref().take(PREPARED_TOGETHER).collect::<Vec<_>>()).filter(|c| !c.is_empty())
-        })
-        .collect();
         let prepare = |chunk| Submission::prepare_each(chunk, &self.0.shared.tables, |keyid| self.key(keyid));
-        chunks.into_par_iter().flat_map_iter(prepare).collect()
+        in_chunks(submissions, PREPARED_TOGETHER).into_par_iter().flat_map_iter(prepare).collect()
     }
 
     fn key(&self, keyid: &KeyId) -> Option<PublicKey> {
@@ -436,7 +431,7 @@ impl Ledger {
     /// # Errors
     /// When the store fails.
     pub fn entry(&self, seq: Seq) -> Result<Option<Entry>, StoreError> {
-        committer::entry_at(&*self.0.shared.store, seq)
+        entry_at(&*self.0.shared.store, seq)
     }
 
     /// Makes a receipt of an entry at the present head; `None` when there is no such entry.

@@ -15,7 +15,7 @@ use crate::capacity::Capacity;
 use crate::event::Body;
 use crate::event::authority_bodies::{Governance as GovernanceBody, KeyGrant, LedgerCreated, UsePattern};
 use crate::hash::{KeyId, LedgerId};
-use crate::id::{CaseId, Kind, PartyId, Seq};
+use crate::id::{CaseId, Kind, PartyId, Seq, TreeSize};
 use crate::keys::PublicKey;
 use crate::note::Vkey;
 use crate::rule::Policy;
@@ -197,6 +197,12 @@ impl Authority {
     #[must_use]
     pub fn log_key(&self) -> Option<&Vkey> {
         self.log_keys.last().map(|(_, vkey)| vkey)
+    }
+
+    /// Returns the log key in force at a size: the one that signs the checkpoint over so many entries (SPEC §7).
+    #[must_use]
+    pub fn log_key_at(&self, size: TreeSize) -> Option<&Vkey> {
+        self.log_keys.iter().rev().find(|(seq, _)| seq.0 < size.0).map(|(_, vkey)| vkey)
     }
 
     /// Returns every log key with the entry that declared it, in order.

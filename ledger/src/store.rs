@@ -4,11 +4,19 @@
 //! power cut. There is one writer (ARCHITECTURE.md, invariant 3); reads go on beside it and see whole batches only.
 //! Nothing committed ever changes, so a reader that takes a [`Head`] first and asks for nothing at or beyond its size
 //! sees one state, however many calls it makes and whatever is committed meanwhile.
+//!
+//! **Ahead of the head.** Who copies a ledger has checkpoints for some sizes only, and may have to store much before the
+//! next one can be compared. A batch without a head is durable and nobody sees it: every look-up answers as if it had
+//! not come, until a batch with a head covers it. [`Store::with_ahead`] is the view of who writes, and
+//! [`Store::discard_ahead`] takes back what turned out not to lead to the checkpoint.
+
+use std::sync::Arc;
 
 use uuid::Uuid;
 
 use crate::hash::{EventHash, FileHash, NodeHash};
 use crate::id::{Author, CaseId, Seq, StreamId, TreeSize};
+use crate::merkle::ChangedTile;
 use crate::tile::TileId;
 
 pub mod codec;
@@ -150,16 +158,17 @@ pub struct Batch {
     pub entries: Vec<NewEntry>,
     /// Every tile that they change.
     pub tiles: Vec<NewTile>,
-    /// The new head.
-    pub head: Head,
+    /// The new head; `None` to store them ahead of the present one, unseen.
+    pub head: Option<Head>,
 }
 
 impl Batch {
-    /// Checks that the batch continues a store of `size` entries.
+    /// Checks that the batch continues a store of `size` entries, counting those ahead of its head. Returns the size
+    /// after it.
     ///
     /// # Errors
     /// [`StoreError::Discontinuous`] when entries, tiles or head do not.
-    pub fn check_continues(&self, size: TreeSize) -> Result<(), StoreError> {
+    pub fn check_continues(&self, size: TreeSize) -> Result<TreeSize, StoreError> {
         let must = |what, expected, found| {
             if expected == found { Ok(()) } else { Err(StoreError::Discontinuous { what, expected, found }) }
         };
@@ -168,12 +177,18 @@ impl Batch {
             must("entry", next, entry.seq.0)?;
             next += 1;
         }
-        must("head size", next, self.head.size.0)?;
+        must("head size", next, self.head.as_ref().map_or(next, |head| head.size.0))?;
         for tile in &self.tiles {
             let hashes = u64::try_from(tile.hashes.len()).unwrap_or(u64::MAX);
-            must("tile width", tile.width_in(self.head.size), hashes)?;
+            must("tile width", tile.width_in(TreeSize(next)), hashes)?;
         }
-        Ok(())
+        Ok(TreeSize(next))
+    }
+}
+
+impl From<&ChangedTile> for NewTile {
+    fn from(changed: &ChangedTile) -> Self {
+        Self { level: changed.tile.level(), index: changed.tile.index(), hashes: changed.hashes.clone() }
     }
 }
 
@@ -244,7 +259,7 @@ pub trait Store: Send + Sync + 'static {
     /// As [`Store::head`].
     fn evidence_seqs(&self, file: &FileHash, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError>;
 
-    /// Returns the hashes of a tile, as many as are stored.
+    /// Returns the hashes of a tile, as many as are stored, also ahead of the head.
     ///
     /// # Errors
     /// As [`Store::head`].
@@ -275,6 +290,21 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When it is not known to be durable. The store is then in doubt: nothing more may be written to it.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// Returns how many entries are stored, with those ahead of the head.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    fn size_ahead(&self) -> Result<TreeSize, StoreError>;
+
+    /// Returns the same store with what is ahead of its head in view.
+    fn with_ahead(&self) -> Arc<dyn Store>;
+
+    /// Removes what is ahead of the head. A crash leaves less of it, or none.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    fn discard_ahead(&self) -> Result<(), StoreError>;
 
     /// Returns the record of a proposal (`proposal`), as it was written.
     ///

@@ -71,7 +71,7 @@ fn commit(store: &dyn Store, entries: Vec<NewEntry>, checkpoint: String) {
         hashes: changed.hashes.clone(),
     });
     let head = Head { size: frontier.size(), checkpoint };
-    store.commit(&Batch { entries, tiles: tiles.collect(), head }).unwrap();
+    store.commit(&Batch { entries, tiles: tiles.collect(), head: Some(head) }).unwrap();
 }
 
 fn stores() -> Vec<(Arc<dyn Store>, Option<tempfile::TempDir>)> {
@@ -189,7 +189,7 @@ fn what_is_committed_meanwhile_is_not_in_it() {
             hashes: t.hashes.clone(),
         });
         let head = Head { size: TreeSize(9), checkpoint: "later".to_owned() };
-        store.commit(&Batch { entries: vec![more], tiles: tiles.collect(), head }).unwrap();
+        store.commit(&Batch { entries: vec![more], tiles: tiles.collect(), head: Some(head) }).unwrap();
         let bundle: Vec<u8> = chunks.map(Result::unwrap).collect::<Vec<_>>().concat();
         assert_eq!(bundle, example);
     }

@@ -5,8 +5,13 @@
 //! exactly the check that SPEC §13 says. Without the fault the same event is refused, or recorded as it should be.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use countersign_ledger::fault::{self, Fault};
 use countersign_ledger::refusal::RefusalCode as Code;
+use countersign_ledger::replay::Replay;
+use countersign_ledger::store::Store as _;
+use countersign_ledger::store::memory::MemoryStore;
 use countersign_ledger::submission::Submission;
 use countersign_tests::harness::draft::{fresh_id, sign};
 use countersign_tests::harness::people::{dispatch_body, grant, key, party_body};
@@ -105,6 +110,13 @@ fn the_verifier_rejects_what_each_fault_lets_through() {
         let failed = report.failed();
         assert_eq!(failed.keys().collect::<Vec<_>>(), [code], "{fault:?}: {:#}", report.json);
         assert!(seq.is_none() || failed[code] == seq, "{fault:?}: expected {code} at {seq:?}, found {failed:?}");
+
+        // Nor does a copy take it.
+        let store = Arc::new(MemoryStore::new());
+        let mut replay = Replay::open(Arc::clone(&store) as _, world.ledger.id()).unwrap();
+        let refused = replay.of_bundle(&world.bundle()[..], |_, _| {}).unwrap_err();
+        assert_eq!(refused.check(), Some(code), "{fault:?}: {refused}");
+        assert_eq!(store.head().unwrap(), None);
     }
 }
 

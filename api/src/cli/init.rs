@@ -242,7 +242,7 @@ fn begin(
     let prepared = genesis.clone().prepare(&KeyTables::default(), |_| None).map_err(|refusal| {
         Failure::refused(format_args!("entry 0 is not as it should be: {refusal}")).code(refusal.code)
     })?;
-    let Body::LedgerCreated(body) = prepared.body() else {
+    let Some(Body::LedgerCreated(body)) = prepared.body() else {
         return Err(Failure::refused(format_args!("entry 0 is a {}, not a ledger.created", prepared.event().kind)));
     };
     let missing = body.governance.keys.iter().filter(|key| !prepared.keyids().contains(&key.id())).count();

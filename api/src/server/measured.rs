@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use countersign_ledger::hash::{EventHash, FileHash, NodeHash};
-use countersign_ledger::id::{Author, CaseId, Seq, StreamId};
+use countersign_ledger::id::{Author, CaseId, Seq, StreamId, TreeSize};
 use countersign_ledger::store::{Batch, Head, Store, StoreError, StreamHead};
 use uuid::Uuid;
 
@@ -81,6 +81,18 @@ impl Store for MeasuredStore {
         let result = self.inner.commit(batch);
         self.metrics.commit(batch.entries.len(), began.elapsed(), result.is_ok());
         result
+    }
+
+    fn size_ahead(&self) -> Result<TreeSize, StoreError> {
+        self.inner.size_ahead()
+    }
+
+    fn with_ahead(&self) -> Arc<dyn Store> {
+        self.inner.with_ahead()
+    }
+
+    fn discard_ahead(&self) -> Result<(), StoreError> {
+        self.inner.discard_ahead()
     }
 
     fn proposal(&self, event: &EventHash) -> Result<Option<Vec<u8>>, StoreError> {

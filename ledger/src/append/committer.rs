@@ -3,36 +3,34 @@
 //! What is durable, step by step:
 //!
 //! 1. admission, entries, tree, signed checkpoint: in memory only; a crash loses them, and nobody was told;
-//! 2. [`Store::commit`]: entries, indexes, tiles, head and checkpoint, together or not at all;
+//! 2. [`Store::commit`](crate::store::Store::commit): entries, indexes, tiles, head and checkpoint, together or not at all;
 //! 3. the high-water mark: the same checkpoint in a file of its own;
 //! 4. readers see the new head, and each submitter is told.
 //!
 //! A failure at 2 or 3 leaves the store in doubt: nothing more is accepted and the process must end.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-use uuid::Uuid;
-
 use super::tiles::StoreTiles;
 use super::{Job, LedgerState, Recorded, Shared, SubmitError, sign_checkpoint};
-use crate::admission::{self, Admission, AdmissionError, Admitted, Next};
+use crate::admission::{self, Admission, AdmissionError, Next};
 use crate::authority::{Authority, Position};
 use crate::checkpoint::SignedCheckpoint;
 use crate::entry::Entry;
 use crate::event::Body;
 use crate::fault::{self, Fault};
-use crate::hash::{EventHash, KeyId, LeafHash};
+use crate::hash::LeafHash;
 use crate::high_water::HighWater;
-use crate::id::{Author, Seq, StreamId};
+use crate::id::Seq;
 use crate::keys::SigningKey;
 use crate::merkle::{Appended, Frontier, TreeView};
+use crate::pending::{Pending, PendingView, Taken, apply, entry_at};
 use crate::proof::{LogProof, Receipt};
 use crate::refusal::{Refusal, RefusalCode};
-use crate::store::{Batch, Head, NewEntry, NewTile, Store, StoreError, StreamHead};
+use crate::store::{Head, StoreError};
 use crate::submission::Prepared;
 use crate::time::Time;
 
@@ -40,17 +38,6 @@ use crate::time::Time;
 const MAX_BATCH: usize = 512;
 /// The most bytes of lines of one commit, unless a single line has more.
 const MAX_BATCH_BYTES: usize = 1 << 20;
-
-/// Reads an entry of the store.
-pub(super) fn entry_at(store: &dyn Store, seq: Seq) -> Result<Option<Entry>, StoreError> {
-    let Some(line) = store.lines(seq, 1, 1)?.pop() else { return Ok(None) };
-    let corrupt = |reason: String| StoreError::Corrupt { place: format!("entry {seq}"), reason };
-    let entry = Entry::parse(&line).map_err(|e| corrupt(e.to_string()))?;
-    if entry.seq != seq {
-        return Err(corrupt(format!("it says that it is entry {}", entry.seq)));
-    }
-    Ok(Some(entry))
-}
 
 /// The committer's own state, ahead of what readers see by the batch that it works on.
 pub(super) struct Committer {
@@ -63,13 +50,6 @@ pub(super) struct Committer {
     pub(super) high_water: Option<HighWater>,
 }
 
-/// An event of the batch that was admitted.
-struct Taken {
-    prepared: Box<Prepared>,
-    admitted: Box<Admitted>,
-    leaf: LeafHash,
-}
-
 /// What a job of the batch waits for.
 enum Outcome {
     /// The entry of the batch at this place.
@@ -78,65 +58,6 @@ enum Outcome {
     Repeated(Seq, usize),
     /// Nothing: it is refused.
     Refused(Box<Refusal>),
-}
-
-/// What the batch adds to what the store has.
-#[derive(Default)]
-struct Overlay {
-    taken: Vec<Taken>,
-    by_id: HashMap<(Author, Uuid), usize>,
-    by_event: HashMap<EventHash, usize>,
-    heads: HashMap<StreamId, StreamHead>,
-}
-
-impl Overlay {
-    fn push(&mut self, taken: Taken) {
-        let event = taken.prepared.event();
-        let at = self.taken.len();
-        let head = StreamHead { seq: taken.admitted.entry.seq, event: taken.prepared.event_hash() };
-        self.by_id.insert((event.author.clone(), event.id), at);
-        self.by_event.insert(head.event, at);
-        self.heads.insert(event.stream(), head);
-        self.taken.push(taken);
-    }
-}
-
-/// The store as it will be, once the batch is committed.
-struct View<'a> {
-    store: &'a dyn Store,
-    overlay: &'a Overlay,
-}
-
-impl admission::Recorded for View<'_> {
-    fn by_id(&self, author: &Author, id: &Uuid) -> Result<Option<StreamHead>, StoreError> {
-        if let Some(at) = self.overlay.by_id.get(&(author.clone(), *id)) {
-            let taken = &self.overlay.taken[*at];
-            return Ok(Some(StreamHead { seq: taken.admitted.entry.seq, event: taken.prepared.event_hash() }));
-        }
-        let Some(seq) = self.store.seq_of_id(author, id)? else { return Ok(None) };
-        let entry = entry_at(self.store, seq)?.ok_or_else(|| StoreError::Corrupt {
-            place: format!("entry {seq}"),
-            reason: "the index names it and it is missing".to_owned(),
-        })?;
-        Ok(Some(StreamHead { seq, event: entry.envelope.event_hash() }))
-    }
-
-    fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, StoreError> {
-        match self.overlay.heads.get(stream) {
-            Some(head) => Ok(Some(*head)),
-            None => self.store.stream_head(stream),
-        }
-    }
-
-    fn entry_of(&self, event: &EventHash) -> Result<Option<Entry>, StoreError> {
-        if let Some(at) = self.overlay.by_event.get(event) {
-            return Ok(Some(self.overlay.taken[*at].admitted.entry.clone()));
-        }
-        match self.store.seq_of_event(event)? {
-            Some(seq) => entry_at(self.store, seq),
-            None => Ok(None),
-        }
-    }
 }
 
 /// Why the committer must stop.
@@ -193,14 +114,14 @@ impl Committer {
     /// Admits a batch, makes it durable, and tells everybody.
     fn commit(&mut self, jobs: Vec<Job>) -> Result<(), Fatal> {
         let started = Instant::now();
-        let mut overlay = Overlay::default();
+        let mut pending = Pending::default();
         let mut waiting = Vec::with_capacity(jobs.len());
         let mut fatal = None;
         for job in jobs {
             let Job { prepared, check_head, done } = job;
             match &fatal {
                 Some(Fatal(reason)) => done(Err(SubmitError::Stopped { reason: reason.clone() })),
-                None => match self.admit(prepared, check_head, &mut overlay) {
+                None => match self.admit(prepared, check_head, &mut pending) {
                     Ok(outcome) => waiting.push((outcome, done)),
                     Err(error) => {
                         self.fail(&error);
@@ -212,7 +133,7 @@ impl Committer {
         }
         let durable = match fatal {
             Some(fatal) => Err(fatal),
-            None => self.make_durable(&overlay),
+            None => self.make_durable(&pending),
         };
         let appended = match durable {
             Ok(appended) => appended,
@@ -230,7 +151,7 @@ impl Committer {
         let checkpoint = self.shared.read().checkpoint.clone();
         let mut told = Told {
             shared: &self.shared,
-            overlay: &overlay,
+            pending: &pending,
             appended: appended.as_ref(),
             checkpoint: &checkpoint,
             tree: None,
@@ -246,13 +167,13 @@ impl Committer {
         *self.shared.state() = LedgerState::Failed(fatal.0.clone());
     }
 
-    fn admit(&mut self, prepared: Box<Prepared>, check_head: bool, overlay: &mut Overlay) -> Result<Outcome, Fatal> {
-        let count = u64::try_from(overlay.taken.len()).map_err(Fatal::new)?;
+    fn admit(&mut self, prepared: Box<Prepared>, check_head: bool, pending: &mut Pending) -> Result<Outcome, Fatal> {
+        let count = u64::try_from(pending.taken.len()).map_err(Fatal::new)?;
         let now = self.shared.clock.now();
         let time = if fault::is(Fault::TurnsBackTime) { now } else { now.max(self.time) };
         let at = Position { seq: Seq(self.frontier.size().0 + count), time };
         let next = Next { at, prev: if fault::is(Fault::BreaksChain) { LeafHash::ZERO } else { self.last } };
-        let view = View { store: &*self.shared.store, overlay };
+        let view = PendingView { store: &*self.shared.store, pending };
         let admission = admission::admit(&prepared, &self.authority, &view, next, check_head);
         let refuse = |refusal: Box<Refusal>| {
             self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
@@ -274,13 +195,13 @@ impl Committer {
         let leaf = LeafHash::of_line(admitted.line.as_bytes());
         self.time = time;
         self.last = leaf;
-        overlay.push(Taken { prepared, admitted, leaf });
-        Ok(Outcome::New(overlay.taken.len() - 1))
+        pending.push(Taken { prepared, admitted, leaf });
+        Ok(Outcome::New(pending.taken.len() - 1))
     }
 
     /// A new log key signs the very checkpoint that covers its entry: its private key must be at hand.
     fn check_log_key(&self, prepared: &Prepared) -> Result<(), Refusal> {
-        let Body::LogKeyRotated(body) = prepared.body() else { return Ok(()) };
+        let Some(Body::LogKeyRotated(body)) = prepared.body() else { return Ok(()) };
         if self.log_keys.iter().any(|key| key.public() == *body.log_key.public_key()) {
             return Ok(());
         }
@@ -293,8 +214,13 @@ impl Committer {
         .hint("start the server with a second --log-key first"))
     }
 
-    fn unrecorded_signatures(&self, prepared: &Prepared, seq: Seq, view: &View<'_>) -> Result<usize, StoreError> {
-        let taken = view.overlay.taken.iter().find(|taken| taken.admitted.entry.seq == seq);
+    fn unrecorded_signatures(
+        &self,
+        prepared: &Prepared,
+        seq: Seq,
+        view: &PendingView<'_>,
+    ) -> Result<usize, StoreError> {
+        let taken = view.pending.taken.iter().find(|taken| taken.admitted.entry.seq == seq);
         let entry = match taken {
             Some(taken) => Some(taken.admitted.entry.clone()),
             None => entry_at(view.store, seq)?,
@@ -305,25 +231,17 @@ impl Committer {
     }
 
     /// Writes the batch; when this returns without an error, it is durable and readers see it.
-    fn make_durable(&mut self, overlay: &Overlay) -> Result<Option<Appended>, Fatal> {
-        if overlay.taken.is_empty() {
+    fn make_durable(&mut self, pending: &Pending) -> Result<Option<Appended>, Fatal> {
+        if pending.taken.is_empty() {
             return Ok(None);
         }
-        let leaves: Vec<LeafHash> = overlay.taken.iter().map(|taken| taken.leaf).collect();
+        let leaves = pending.leaves();
         let appended = self.frontier.append(&leaves).map_err(Fatal::new)?;
         let size = self.frontier.size();
         let checkpoint = sign_checkpoint(&self.authority, &self.log_keys, size, appended.root()).map_err(Fatal::new)?;
         let note = checkpoint.note().to_string();
-        let tiles = appended.tiles().iter().map(|changed| NewTile {
-            level: changed.tile.level(),
-            index: changed.tile.index(),
-            hashes: changed.hashes.clone(),
-        });
-        let batch = Batch {
-            entries: overlay.taken.iter().map(new_entry).collect(),
-            tiles: tiles.collect(),
-            head: Head { size, checkpoint: note.clone() },
-        };
+        let head = Head { size, checkpoint: note.clone() };
+        let batch = pending.batch(&appended, Some(head));
         let writing = Instant::now();
         self.shared.store.commit(&batch).map_err(Fatal::new)?;
         if let Some(high_water) = &mut self.high_water {
@@ -333,14 +251,14 @@ impl Committer {
         counters.write_micros.fetch_add(u64::try_from(writing.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
         counters.commits.fetch_add(1, Ordering::Relaxed);
         counters.entries.fetch_add(u64::try_from(leaves.len()).unwrap_or(0), Ordering::Relaxed);
-        self.publish(overlay, checkpoint, note);
+        self.publish(pending, checkpoint, note);
         Ok(Some(appended))
     }
 
     /// Shows readers the new head.
-    fn publish(&self, overlay: &Overlay, checkpoint: SignedCheckpoint, note: String) {
+    fn publish(&self, pending: &Pending, checkpoint: SignedCheckpoint, note: String) {
         let mut published = self.shared.write();
-        for taken in &overlay.taken {
+        for taken in &pending.taken {
             let at = Position { seq: taken.admitted.entry.seq, time: taken.admitted.entry.time };
             apply(&mut published.authority, at, &taken.prepared);
         }
@@ -364,36 +282,10 @@ impl Drop for Committer {
     }
 }
 
-/// Adds an admitted event to the authority state, if it bears on it.
-pub(super) fn apply(authority: &mut Authority, at: Position, prepared: &Prepared) {
-    if let Some(body) = prepared.authority_body() {
-        let keyids: Vec<KeyId> = prepared.keyids();
-        authority.apply(at, &prepared.event().kind, body, prepared.event(), &keyids);
-        if matches!(body, Body::LedgerCreated(_)) {
-            authority.set_ledger(prepared.event_hash().into());
-        }
-    }
-}
-
-fn new_entry(taken: &Taken) -> NewEntry {
-    let event = taken.prepared.event();
-    NewEntry {
-        seq: taken.admitted.entry.seq,
-        line: taken.admitted.line.clone().into_bytes(),
-        event: taken.prepared.event_hash(),
-        author: event.author.clone(),
-        id: event.id,
-        stream: event.stream(),
-        authority: taken.prepared.authority_body().is_some(),
-        disclosures: taken.prepared.disclosures().to_vec(),
-        evidence: event.evidence.iter().map(|file| file.sha256).collect(),
-    }
-}
-
 /// What is needed to tell a submitter what became of its event.
 struct Told<'a> {
     shared: &'a Shared,
-    overlay: &'a Overlay,
+    pending: &'a Pending,
     appended: Option<&'a Appended>,
     checkpoint: &'a SignedCheckpoint,
     /// The tree of the checkpoint, once an event was repeated: one for all of the batch.
@@ -406,7 +298,7 @@ impl Told<'_> {
         let stopped = |reason: String| SubmitError::Stopped { reason };
         match outcome {
             Outcome::Refused(refusal) => Err(SubmitError::Refused(refusal)),
-            Outcome::New(at) => self.new_receipt(&self.overlay.taken[at]).map_err(stopped),
+            Outcome::New(at) => self.new_receipt(&self.pending.taken[at]).map_err(stopped),
             Outcome::Repeated(seq, unrecorded) => {
                 let receipt = self.old_receipt(seq).map_err(|e| stopped(e.to_string()))?;
                 let entry = Entry::parse(receipt.entry().as_bytes()).map_err(|e| stopped(e.to_string()))?;

@@ -8,22 +8,23 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 
-use super::committer::{Committer, apply, entry_at};
+use super::committer::Committer;
 use super::tiles::{StoreTiles, TileError};
 use super::{Counters, Ledger, LedgerState, Parts, Published, Running, Shared, sign_checkpoint};
 use crate::admission::{self, Admission, AdmissionError, Next};
 use crate::authority::{Authority, Position};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
-use crate::entry::Entry;
 use crate::event::{Body, Event};
 use crate::fault;
 use crate::hash::{LeafHash, NodeHash};
 use crate::high_water::Mark;
-use crate::id::{Author, Seq, StreamId, TreeSize};
+use crate::id::{Seq, TreeSize};
 use crate::keys::KeyTables;
 use crate::merkle::{Frontier, TileReader as _, TreeView};
+use crate::note::Vkey;
+use crate::pending::{Pending, PendingView, Taken, apply, entry_at};
 use crate::refusal::Refusal;
-use crate::store::{Batch, Head, NewEntry, NewTile, Store, StoreError, StreamHead};
+use crate::store::{Head, Store, StoreError};
 use crate::submission::Submission;
 use crate::tile::{FULL_WIDTH, TileId};
 use crate::time::Time;
@@ -74,6 +75,16 @@ pub enum OpenError {
         /// What is stored.
         found: String,
     },
+    /// Entries are stored that no checkpoint covers: those of a copy that was not finished.
+    #[error(
+        "the store has entries to {ahead}, of which its checkpoint covers {size}: it is a copy that was not finished"
+    )]
+    Ahead {
+        /// The head's size.
+        size: TreeSize,
+        /// The size with them.
+        ahead: TreeSize,
+    },
     /// The store is behind what was acknowledged: it was rolled back.
     #[error("the store ends at size {size}, behind the checkpoint of size {acknowledged} that was acknowledged")]
     RolledBack {
@@ -117,23 +128,6 @@ fn tail(what: impl Into<String>, expected: impl ToString, found: impl ToString) 
     OpenError::Tail { what: what.into(), expected: expected.to_string(), found: found.to_string() }
 }
 
-/// Nothing is recorded yet.
-struct Nothing;
-
-impl admission::Recorded for Nothing {
-    fn by_id(&self, _: &Author, _: &uuid::Uuid) -> Result<Option<StreamHead>, StoreError> {
-        Ok(None)
-    }
-
-    fn stream_head(&self, _: &StreamId) -> Result<Option<StreamHead>, StoreError> {
-        Ok(None)
-    }
-
-    fn entry_of(&self, _: &crate::hash::EventHash) -> Result<Option<Entry>, StoreError> {
-        Ok(None)
-    }
-}
-
 pub(super) fn create(mut parts: Parts, genesis: Submission) -> Result<Ledger, OpenError> {
     if let Some(head) = parts.store.head()? {
         return Err(OpenError::NotEmpty { size: head.size });
@@ -146,7 +140,8 @@ pub(super) fn create(mut parts: Parts, genesis: Submission) -> Result<Ledger, Op
     let mut authority = Authority::new();
     let at = Position { seq: Seq(0), time: parts.clock.now() };
     let next = Next { at, prev: LeafHash::ZERO };
-    let admitted = match admission::admit(&prepared, &authority, &Nothing, next, false) {
+    let nothing = PendingView { store: &*parts.store, pending: &Pending::default() };
+    let admitted = match admission::admit(&prepared, &authority, &nothing, next, false) {
         Ok(Admission::New(admitted)) => admitted,
         Ok(Admission::Repeated(_)) => return Err(OpenError::NotEmpty { size: TreeSize(1) }),
         Err(AdmissionError::Refused(refusal)) => return Err(OpenError::Genesis(refusal)),
@@ -159,25 +154,10 @@ pub(super) fn create(mut parts: Parts, genesis: Submission) -> Result<Ledger, Op
     let checkpoint = sign_checkpoint(&authority, &parts.log_keys, TreeSize(1), appended.root())
         .map_err(|_| OpenError::LogKeyMissing { vkey: log_key_text(&authority) })?;
     let note = checkpoint.note().to_string();
-    let event = prepared.event();
-    let entry = NewEntry {
-        seq: Seq(0),
-        line: admitted.line.clone().into_bytes(),
-        event: prepared.event_hash(),
-        author: event.author.clone(),
-        id: event.id,
-        stream: event.stream(),
-        authority: true,
-        disclosures: Vec::new(),
-        evidence: event.evidence.iter().map(|file| file.sha256).collect(),
-    };
-    let tiles = appended.tiles().iter().map(|changed| NewTile {
-        level: changed.tile.level(),
-        index: changed.tile.index(),
-        hashes: changed.hashes.clone(),
-    });
+    let mut pending = Pending::default();
+    pending.push(Taken { prepared: Box::new(prepared), admitted, leaf });
     let head = Head { size: TreeSize(1), checkpoint: note.clone() };
-    parts.store.commit(&Batch { entries: vec![entry], tiles: tiles.collect(), head })?;
+    parts.store.commit(&pending.batch(&appended, Some(head)))?;
     if let Some(high_water) = &mut parts.high_water {
         high_water.record(TreeSize(1), &note)?;
     }
@@ -189,34 +169,73 @@ fn log_key_text(authority: &Authority) -> String {
 }
 
 pub(super) fn open(parts: Parts, options: OpenOptions) -> Result<Ledger, OpenError> {
-    let head = parts.store.head()?.ok_or(OpenError::Empty)?;
+    let store = &*parts.store;
+    let head = store.head()?.ok_or(OpenError::Empty)?;
+    let ahead = store.size_ahead()?;
+    if ahead != head.size {
+        return Err(OpenError::Ahead { size: head.size, ahead });
+    }
+    let Standing { authority, frontier, last, time } = standing(store, head.size)?;
+    let checkpoint = checked_head(store, &head, &authority)?;
+    let in_force = authority.log_key().map(Vkey::public_key);
+    if !parts.log_keys.iter().any(|key| Some(&key.public()) == in_force) {
+        return Err(OpenError::LogKeyMissing { vkey: log_key_text(&authority) });
+    }
+    if let Some(mark) = parts.high_water.as_ref().and_then(|high_water| high_water.latest()) {
+        check_high_water(store, checkpoint.checkpoint(), mark)?;
+    }
+    let now = parts.clock.now();
+    if !options.accept_clock_jump && now > time.plus_millis(MAX_CLOCK_JUMP_MS) {
+        return Err(OpenError::ClockJump { now, last: time });
+    }
+    start(parts, authority, frontier, checkpoint, (last, time))
+}
+
+/// What the entries below a size come to, for whoever goes on from there.
+pub(crate) struct Standing {
+    pub(crate) authority: Authority,
+    pub(crate) frontier: Frontier,
+    /// The leaf hash of the last entry, and its time.
+    pub(crate) last: LeafHash,
+    pub(crate) time: Time,
+}
+
+/// Works out where a store of `size` ≥ 1 entries stands, and reads its tail again.
+///
+/// # Errors
+/// When the tail's bytes, chain or tiles do not agree.
+pub(crate) fn standing(store: &dyn Store, size: TreeSize) -> Result<Standing, OpenError> {
+    let authority = fold_authority(store)?;
+    let frontier =
+        Frontier::open(&StoreTiles(store), size).map_err(|e| tail("the tree's tiles", "a whole right edge", e))?;
+    let (last, time) = check_tail(store, size)?;
+    Ok(Standing { authority, frontier, last, time })
+}
+
+/// Reads the checkpoint of a head, and compares it with the stored tree and the log key in force at its size.
+///
+/// # Errors
+/// When they do not agree.
+pub(crate) fn checked_head(
+    store: &dyn Store,
+    head: &Head,
+    authority: &Authority,
+) -> Result<SignedCheckpoint, OpenError> {
     let checkpoint = SignedCheckpoint::from_bytes(head.checkpoint.as_bytes())
         .map_err(|e| tail("the stored checkpoint", "a signed checkpoint", e))?;
     let signed = checkpoint.checkpoint();
     if signed.size != head.size || head.size.0 == 0 {
         return Err(tail("the head's size", signed.size, head.size));
     }
-    let store = &*parts.store;
-    let authority = fold_authority(store)?;
-    let log_key = authority.log_key().ok_or_else(|| tail("the log key", "one in entry 0", "none"))?;
+    let log_key = authority.log_key_at(head.size).ok_or_else(|| tail("the log key", "one in entry 0", "none"))?;
     checkpoint.verify(log_key).map_err(|e| tail("the checkpoint's signature", "one by the log key in force", e))?;
-    if !parts.log_keys.iter().any(|key| key.public() == *log_key.public_key()) {
-        return Err(OpenError::LogKeyMissing { vkey: log_key.to_string() });
+    let root = TreeView::new(StoreTiles(store), head.size)
+        .and_then(|mut tree| tree.root())
+        .map_err(|e| tail("the tree's tiles", "whole tiles", e))?;
+    if root != signed.root {
+        return Err(tail("the tree's root", signed.root, root));
     }
-    let frontier =
-        Frontier::open(&StoreTiles(store), head.size).map_err(|e| tail("the tree's tiles", "a whole right edge", e))?;
-    if frontier.root() != signed.root {
-        return Err(tail("the tree's root", signed.root, frontier.root()));
-    }
-    let last = check_tail(store, head.size)?;
-    if let Some(mark) = parts.high_water.as_ref().and_then(|high_water| high_water.latest()) {
-        check_high_water(store, signed, mark)?;
-    }
-    let now = parts.clock.now();
-    if !options.accept_clock_jump && now > last.1.plus_millis(MAX_CLOCK_JUMP_MS) {
-        return Err(OpenError::ClockJump { now, last: last.1 });
-    }
-    start(parts, authority, frontier, checkpoint, last)
+    Ok(checkpoint)
 }
 
 /// Folds the entries of SPEC §8, which the store lists.

@@ -14,6 +14,7 @@
 //! | `proposals` | event hash | a record of [`proposal`](crate::proposal) |
 //! | `meta` | `layout` | the layout's version |
 //! | | `head` | size, checkpoint |
+//! | | `ahead` | size with what is ahead of the head; absent where nothing is |
 //!
 //! Numbers are big-endian, so that keys sort as numbers do; seqs, sizes and indexes have 8 bytes. Ids contain no zero
 //! byte, so no key is another's prefix.
@@ -23,13 +24,15 @@
 //! stands before the damage; so [`RocksStore::open`] takes the size that is known to have been acknowledged
 //! ([`HighWater`](crate::high_water::HighWater)), looks before it touches anything, and refuses a store that is behind.
 
+mod ahead;
 mod open;
 mod options;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rocksdb::{ColumnFamily, DB, Direction, FlushOptions, IteratorMode, ReadOptions, WriteBatch, WriteOptions};
 use uuid::Uuid;
@@ -99,16 +102,29 @@ impl Family {
 /// A store in a folder of its own.
 #[derive(Debug)]
 pub struct RocksStore {
+    inner: Arc<Inner>,
+    /// Whether what is ahead of the head is in view.
+    whole: bool,
+}
+
+#[derive(Debug)]
+struct Inner {
     path: PathBuf,
     db: DB,
     writer: Mutex<Writer>,
+    /// The head's size while something is ahead of it, [`NOTHING_AHEAD`] otherwise: look-ups end there.
+    hidden_from: AtomicU64,
     /// Held as long as the store is open.
     _lock: fs::File,
 }
 
+/// See [`Inner::hidden_from`].
+const NOTHING_AHEAD: u64 = u64::MAX;
+
 /// What the writer knows: commits are checked against it without a read.
 #[derive(Debug)]
 struct Writer {
+    /// With what is ahead of the head.
     size: TreeSize,
     in_doubt: bool,
 }
@@ -131,7 +147,7 @@ impl RocksStore {
         db_options.create_missing_column_families(true);
         db_options.set_error_if_exists(true);
         let db = open_db(&db_options, path, options)?;
-        let store = Self { path: path.to_owned(), db, writer: Mutex::new(Writer::at(TreeSize(0))), _lock: lock };
+        let store = Self::of(path, db, lock);
         let mut batch = WriteBatch::default();
         batch.put_cf(store.family(Family::Meta), b"layout", LAYOUT);
         store.write(batch)?;
@@ -157,13 +173,23 @@ impl RocksStore {
         let mut db_options = options.database();
         db_options.create_missing_column_families(found == Found::First);
         let db = open_db(&db_options, path, options)?;
-        let writer = Mutex::new(Writer::at(TreeSize(0)));
-        let store = Self { path: path.to_owned(), db, writer, _lock: lock };
+        let store = Self::of(path, db, lock);
         if found == Found::First {
             index_evidence(&store)?;
         }
-        store.writer().size = size_of(store.head()?.as_ref());
+        store.read_ahead()?;
         Ok(store)
+    }
+
+    fn of(path: &Path, db: DB, lock: fs::File) -> Self {
+        let writer = Mutex::new(Writer::at(TreeSize(0)));
+        let hidden_from = AtomicU64::new(NOTHING_AHEAD);
+        Self { inner: Arc::new(Inner { path: path.to_owned(), db, writer, hidden_from, _lock: lock }), whole: false }
+    }
+
+    /// Returns the first entry that is not in view, [`NOTHING_AHEAD`] if all are.
+    fn end(&self) -> u64 {
+        if self.whole { NOTHING_AHEAD } else { self.inner.hidden_from.load(Ordering::Acquire) }
     }
 
     /// Writes out what is only in the log and closes, so that the next open is quick. Nothing is lost without it.
@@ -171,39 +197,28 @@ impl RocksStore {
     /// # Errors
     /// When the disk refuses.
     pub fn close(self) -> Result<(), StoreError> {
-        self.flush()
-    }
-
-    fn flush(&self) -> Result<(), StoreError> {
-        if self.writer().in_doubt {
-            return Err(StoreError::InDoubt);
-        }
-        let families = Family::ALL.map(|family| self.family(family));
-        let mut options = FlushOptions::default();
-        options.set_wait(true);
-        self.db.flush_cfs_opt(&families, &options).map_err(|e| failure("write out the store", &e))
+        self.inner.flush()
     }
 
     /// Rewrites the whole store in its final form, as happens anyway in the background over time.
     pub fn compact(&self) {
         for family in Family::ALL {
-            self.db.compact_range_cf(self.family(family), None::<&[u8]>, None::<&[u8]>);
+            self.inner.db.compact_range_cf(self.family(family), None::<&[u8]>, None::<&[u8]>);
         }
     }
 
     fn family(&self, family: Family) -> &ColumnFamily {
-        self.db.cf_handle(family.name()).expect("the store is opened with every family")
+        self.inner.family(family)
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
-        // A panic within a commit leaves the store in doubt; see `commit`.
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.writer()
     }
 
     fn write(&self, batch: WriteBatch) -> Result<(), StoreError> {
         let mut options = WriteOptions::default();
         options.set_sync(true);
-        self.db.write_opt(batch, &options).map_err(|e| failure("commit a batch", &e))
+        self.inner.db.write_opt(batch, &options).map_err(|e| failure("commit a batch", &e))
     }
 
     fn value<T>(
@@ -212,7 +227,7 @@ impl RocksStore {
         key: &[u8],
         read: impl FnOnce(&[u8]) -> Option<T>,
     ) -> Result<Option<T>, StoreError> {
-        let found = self.db.get_pinned_cf(self.family(family), key).map_err(|e| failure("read a record", &e))?;
+        let found = self.inner.db.get_pinned_cf(self.family(family), key).map_err(|e| failure("read a record", &e))?;
         found.map(|value| read(&value).ok_or_else(|| malformed(family, key))).transpose()
     }
 
@@ -232,7 +247,7 @@ impl RocksStore {
         options.set_iterate_upper_bound(end);
         options.fill_cache(limit <= LONG_SCAN);
         let mode = IteratorMode::From(from, Direction::Forward);
-        for record in self.db.iterator_cf_opt(self.family(family), options, mode).take(limit) {
+        for record in self.inner.db.iterator_cf_opt(self.family(family), options, mode).take(limit) {
             let (key, value) = record.map_err(|e| failure("read records", &e))?;
             if !take(&key, &value)? {
                 break;
@@ -279,7 +294,28 @@ impl Writer {
     }
 }
 
-impl Drop for RocksStore {
+impl Inner {
+    fn family(&self, family: Family) -> &ColumnFamily {
+        self.db.cf_handle(family.name()).expect("the store is opened with every family")
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A panic within a commit leaves the store in doubt; see `commit`.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        if self.writer().in_doubt {
+            return Err(StoreError::InDoubt);
+        }
+        let families = Family::ALL.map(|family| self.family(family));
+        let mut options = FlushOptions::default();
+        options.set_wait(true);
+        self.db.flush_cfs_opt(&families, &options).map_err(|e| failure("write out the store", &e))
+    }
+}
+
+impl Drop for Inner {
     fn drop(&mut self) {
         // All that was acknowledged is in the log already: a failure here costs the next open some time, no more.
         let _ = self.flush();
@@ -293,7 +329,7 @@ impl Store for RocksStore {
     }
 
     fn lines(&self, from: Seq, limit: usize, max_bytes: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        let size = size_of(self.head()?.as_ref());
+        let size = if self.whole { self.size_ahead()? } else { size_of(self.head()?.as_ref()) };
         let there = usize::try_from(size.0.saturating_sub(from.0)).unwrap_or(usize::MAX);
         let limit = limit.min(there);
         let (mut found, mut bytes, mut next) = (Vec::with_capacity(limit.min(LONG_SCAN)), 0, from);
@@ -315,24 +351,27 @@ impl Store for RocksStore {
     }
 
     fn seq_of_event(&self, event: &EventHash) -> Result<Option<Seq>, StoreError> {
-        self.value(Family::ByEvent, event.as_bytes(), read_seq)
+        Ok(self.value(Family::ByEvent, event.as_bytes(), read_seq)?.filter(|seq| seq.0 < self.end()))
     }
 
     fn seq_of_id(&self, author: &Author, id: &Uuid) -> Result<Option<Seq>, StoreError> {
-        self.value(Family::ById, &id_key(author, id), read_seq)
+        Ok(self.value(Family::ById, &id_key(author, id), read_seq)?.filter(|seq| seq.0 < self.end()))
     }
 
     fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, StoreError> {
-        self.value(Family::Heads, &stream_key(stream), |value| {
+        let head = self.value(Family::Heads, &stream_key(stream), |value| {
             let (seq, event) = value.split_first_chunk::<8>()?;
             Some(StreamHead { seq: read_seq(seq)?, event: EventHash::from_bytes(event.try_into().ok()?) })
-        })
+        })?;
+        match (head, self.end()) {
+            (Some(head), end) if head.seq.0 >= end => self.stream_head_before(&stream_key(stream), Seq(end)),
+            (head, _) => Ok(head),
+        }
     }
 
     fn stream_seqs(&self, stream: &StreamId, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         let stream = stream_key(stream);
-        let mut end = stream.clone();
-        end.push(1);
+        let end = stream_entry_key(stream.clone(), Seq(self.end()));
         let mut found = Vec::new();
         self.scan(Family::ByStream, &stream_entry_key(stream, from), end, limit, |key, _| {
             let seq = key.last_chunk::<8>().and_then(|seq| read_seq(seq));
@@ -355,9 +394,11 @@ impl Store for RocksStore {
             *last += 1;
         }
         let mut found = Vec::new();
+        let hidden_from = self.end();
         self.scan(Family::ByStream, &from, end, usize::MAX, |key, _| {
             let seq = key.last_chunk::<8>().and_then(|seq| read_seq(seq));
-            found.push(seq.ok_or_else(|| malformed(Family::ByStream, key))?);
+            let seq = seq.ok_or_else(|| malformed(Family::ByStream, key))?;
+            found.extend(Some(seq).filter(|seq| seq.0 < hidden_from));
             Ok(true)
         })?;
         // By stream in the index.
@@ -367,7 +408,7 @@ impl Store for RocksStore {
 
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         let mut found = Vec::new();
-        let end = u64::MAX.to_be_bytes().to_vec();
+        let end = self.end().to_be_bytes().to_vec();
         self.scan(Family::Authority, &from.0.to_be_bytes(), end, limit, |key, _| {
             found.push(read_seq(key).ok_or_else(|| malformed(Family::Authority, key))?);
             Ok(true)
@@ -377,7 +418,7 @@ impl Store for RocksStore {
 
     fn evidence_seqs(&self, file: &FileHash, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         let mut found = Vec::new();
-        let end = evidence_key(file, Seq(u64::MAX));
+        let end = evidence_key(file, Seq(self.end()));
         self.scan(Family::ByEvidence, &evidence_key(file, from), end, limit, |key, _| {
             let seq = key.last_chunk::<8>().and_then(|seq| read_seq(seq));
             found.push(seq.ok_or_else(|| malformed(Family::ByEvidence, key))?);
@@ -396,7 +437,7 @@ impl Store for RocksStore {
 
     fn next_disclosures(&self, from: Seq, end: Seq) -> Result<Option<(Seq, Vec<String>)>, StoreError> {
         let mut found = None;
-        let end = end.0.to_be_bytes().to_vec();
+        let end = end.0.min(self.end()).to_be_bytes().to_vec();
         self.scan(Family::Disclosures, &from.0.to_be_bytes(), end, 1, |key, value| {
             let record = read_seq(key).zip(split(value));
             found = Some(record.ok_or_else(|| malformed(Family::Disclosures, key))?);
@@ -407,7 +448,7 @@ impl Store for RocksStore {
 
     fn disk_bytes(&self) -> Result<u64, StoreError> {
         let mut bytes = 0;
-        for file in fs::read_dir(&self.path).map_err(|e| failed("read the data folder", &e))? {
+        for file in fs::read_dir(&self.inner.path).map_err(|e| failed("read the data folder", &e))? {
             match file.and_then(|file| file.metadata()) {
                 Ok(metadata) => bytes += metadata.len(),
                 // The database deletes files that it no longer needs, at any time.
@@ -423,17 +464,44 @@ impl Store for RocksStore {
         if writer.in_doubt {
             return Err(StoreError::InDoubt);
         }
-        batch.check_continues(writer.size)?;
+        let size = batch.check_continues(writer.size)?;
         let mut write = WriteBatch::default();
         batch.entries.iter().for_each(|entry| self.add_entry(&mut write, entry));
         batch.tiles.iter().for_each(|tile| self.add_tile(&mut write, tile, writer.size));
-        let head = [&batch.head.size.0.to_be_bytes(), batch.head.checkpoint.as_bytes()].concat();
-        write.put_cf(self.family(Family::Meta), b"head", head);
+        let meta = self.family(Family::Meta);
+        match &batch.head {
+            Some(head) => {
+                let head = [&head.size.0.to_be_bytes(), head.checkpoint.as_bytes()].concat();
+                write.put_cf(meta, b"head", head);
+                write.delete_cf(meta, b"ahead");
+            }
+            None => {
+                write.put_cf(meta, b"ahead", size.0.to_be_bytes());
+                // Before the write: nobody may see any of it.
+                self.hide_from(size_of(self.head()?.as_ref()));
+            }
+        }
         // From here on the batch may be durable, whatever the database answers.
         writer.in_doubt = true;
         self.write(write)?;
-        *writer = Writer::at(batch.head.size);
+        *writer = Writer::at(size);
+        if batch.head.is_some() {
+            self.hide_from(TreeSize(NOTHING_AHEAD));
+        }
         Ok(())
+    }
+
+    fn size_ahead(&self) -> Result<TreeSize, StoreError> {
+        let ahead = self.value(Family::Meta, b"ahead", read_seq)?.map(|seq| TreeSize(seq.0));
+        ahead.map_or_else(|| Ok(size_of(self.head()?.as_ref())), Ok)
+    }
+
+    fn with_ahead(&self) -> Arc<dyn Store> {
+        Arc::new(Self { inner: Arc::clone(&self.inner), whole: true })
+    }
+
+    fn discard_ahead(&self) -> Result<(), StoreError> {
+        self.discard()
     }
 
     fn proposal(&self, event: &EventHash) -> Result<Option<Vec<u8>>, StoreError> {

@@ -1,13 +1,12 @@
 //! A store that fails when told to: what a full disk and a power cut look like to the committer.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
 use super::{Batch, Head, Store, StoreError, StreamHead};
 use crate::hash::{EventHash, FileHash, NodeHash};
-use crate::id::{Author, CaseId, Seq, StreamId};
+use crate::id::{Author, CaseId, Seq, StreamId, TreeSize};
 
 /// What happens at a commit that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +117,19 @@ impl<S: Store> Store for FaultyStore<S> {
                 Ok(())
             }
         }
+    }
+
+    fn size_ahead(&self) -> Result<TreeSize, StoreError> {
+        self.inner.size_ahead()
+    }
+
+    /// Returns the view of the store within: to read, as no fault comes from it.
+    fn with_ahead(&self) -> Arc<dyn Store> {
+        self.inner.with_ahead()
+    }
+
+    fn discard_ahead(&self) -> Result<(), StoreError> {
+        self.inner.discard_ahead()
     }
 
     fn proposal(&self, event: &EventHash) -> Result<Option<Vec<u8>>, StoreError> {

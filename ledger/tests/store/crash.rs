@@ -48,9 +48,10 @@ fn child() {
             writeln!(std::io::stderr(), "failed: {error}").unwrap();
             return;
         }
-        mark.record(batch.head.size, &batch.head.checkpoint).unwrap();
+        let head = batch.head.as_ref().unwrap();
+        mark.record(head.size, &head.checkpoint).unwrap();
         let mut out = std::io::stderr().lock();
-        writeln!(out, "acknowledged {}", batch.head.size).unwrap();
+        writeln!(out, "acknowledged {}", head.size).unwrap();
     }
 }
 

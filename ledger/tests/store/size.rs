@@ -67,7 +67,7 @@ fn a_million_entries_open_at_once() {
 fn a_high_water_mark_costs_one_small_write() {
     let folder = tempfile::tempdir().unwrap();
     let mut mark = HighWater::create(&folder.path().join("high-water")).unwrap();
-    let checkpoint = Fixture::new().drawn(1).head.checkpoint.repeat(3);
+    let checkpoint = Fixture::new().drawn(1).head.unwrap().checkpoint.repeat(3);
     let mut times: Vec<_> = (1..500)
         .map(|n| {
             let start = Instant::now();

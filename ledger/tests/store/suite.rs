@@ -5,7 +5,7 @@ use countersign_ledger::store::testing::{Fault, FaultyStore};
 use countersign_ledger::store::{Store, StoreError};
 use proptest::prelude::*;
 
-use crate::fixture::{Fixture, Plan, check};
+use crate::fixture::{Fixture, Plan, check, check_look_ups};
 
 /// A store of each sort, with its name. The folder goes with the guard.
 fn stores() -> Vec<(&'static str, Box<dyn Store>, Option<tempfile::TempDir>)> {
@@ -50,6 +50,76 @@ fn a_tile_filled_one_by_one_is_whole() {
     }
 }
 
+/// Commits as a copy does: without a head.
+fn ahead(store: &dyn Store, fixture: &mut Fixture, count: u64) {
+    let head = fixture.head.clone();
+    let mut batch = fixture.drawn(count);
+    batch.head = None;
+    store.commit(&batch).unwrap();
+    fixture.head = head;
+}
+
+#[test]
+fn what_is_ahead_of_the_head_is_unseen_and_can_be_taken_back() {
+    for (name, store, _folder) in stores() {
+        for (seen, unseen) in [(0, [3, 1, 0]), (3, [1, 0, 1]), (250, [6, 300, 1]), (300, [1, 255, 700])] {
+            let mut fixture = Fixture::new();
+            let size = store.head().unwrap().map_or(0, |head| head.size.0);
+            fixture.drawn(size);
+            if size < seen {
+                store.commit(&fixture.drawn(seen - size)).unwrap();
+            }
+            let mut before = Fixture::new();
+            before.drawn(fixture.size());
+            before.head = store.head().unwrap();
+            fixture.head.clone_from(&before.head);
+            for count in unseen {
+                ahead(&*store, &mut fixture, count);
+                check_look_ups(&*store, &before);
+                check_look_ups(&*store.with_ahead(), &fixture);
+                assert_eq!(store.size_ahead().unwrap().0, fixture.size(), "{name}");
+            }
+            store.discard_ahead().unwrap();
+            check(&*store, &before);
+            check(&*store.with_ahead(), &before);
+            assert_eq!(store.size_ahead().unwrap().0, before.size(), "{name}");
+        }
+        // A head shows it, with a batch or without one.
+        let mut fixture = Fixture::new();
+        fixture.drawn(store.head().unwrap().unwrap().size.0);
+        for last in [0, 5] {
+            ahead(&*store, &mut fixture, 270);
+            store.commit(&fixture.drawn(last)).unwrap();
+            check(&*store, &fixture);
+        }
+    }
+}
+
+#[cfg(feature = "rocks")]
+#[test]
+fn what_is_ahead_stays_unseen_when_the_store_is_opened_again() {
+    use crate::folder::{create, open};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = create(&path);
+    let (mut before, mut fixture) = (Fixture::new(), Fixture::new());
+    store.commit(&before.drawn(40)).unwrap();
+    fixture.drawn(40);
+    ahead(&store, &mut fixture, 600);
+    drop(store);
+    let store = open(&path, 40).unwrap();
+    check_look_ups(&store, &before);
+    check_look_ups(&*store.with_ahead(), &fixture);
+    ahead(&store, &mut fixture, 1);
+    check_look_ups(&store, &before);
+    store.discard_ahead().unwrap();
+    drop(store);
+    let store = open(&path, 40).unwrap();
+    check(&store, &before);
+    store.commit(&before.drawn(700)).unwrap();
+    check(&store, &before);
+}
+
 #[test]
 fn a_batch_that_does_not_continue_is_refused_and_nothing_of_it_stays() {
     for (name, store, _folder) in stores() {
@@ -61,7 +131,7 @@ fn a_batch_that_does_not_continue_is_refused_and_nothing_of_it_stays() {
         let mut gap = good.clone();
         gap.entries.remove(7);
         let mut head = good.clone();
-        head.head.size.0 += 1;
+        head.head.as_mut().unwrap().size.0 += 1;
         let mut tile = good.clone();
         tile.tiles[0].hashes.pop();
         let mut level = good.clone();
@@ -83,8 +153,8 @@ fn a_new_checkpoint_for_the_same_size_replaces_the_old() {
         let mut fixture = Fixture::new();
         store.commit(&fixture.drawn(3)).unwrap();
         let mut again = fixture.drawn(0);
-        again.head.checkpoint.push_str("— witness.example/w1 AAAA\n");
-        fixture.head = Some(again.head.clone());
+        again.head.as_mut().unwrap().checkpoint.push_str("— witness.example/w1 AAAA\n");
+        fixture.head = again.head.clone();
         store.commit(&again).unwrap();
         check(&*store, &fixture);
     }

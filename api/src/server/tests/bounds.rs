@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use countersign_ledger::hash::{EventHash, FileHash, NodeHash};
-use countersign_ledger::id::{Author, CaseId, Seq, StreamId};
+use countersign_ledger::id::{Author, CaseId, Seq, StreamId, TreeSize};
 use countersign_ledger::store::memory::MemoryStore;
 use countersign_ledger::store::testing::{Fault, FaultyStore};
 use countersign_ledger::store::{Batch, Head, Store, StoreError, StreamHead};
@@ -240,6 +240,15 @@ impl Store for Gate {
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         drop(self.opened.wait_while(self.open.lock().unwrap(), |open| !*open).unwrap());
         self.inner.commit(batch)
+    }
+    fn size_ahead(&self) -> Result<TreeSize, StoreError> {
+        self.inner.size_ahead()
+    }
+    fn with_ahead(&self) -> Arc<dyn Store> {
+        self.inner.with_ahead()
+    }
+    fn discard_ahead(&self) -> Result<(), StoreError> {
+        self.inner.discard_ahead()
     }
     fn proposal(&self, event: &EventHash) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.proposal(event)

@@ -155,7 +155,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, options) = (folder.path().join("store"), RocksOptions::default());
         let mut store = RocksStore::create(&path, &options).unwrap();
-        change(&mut store.db);
+        change(&mut std::sync::Arc::get_mut(&mut store.inner).unwrap().db);
         store.close().unwrap();
         RocksStore::open(&path, TreeSize(0), &options).map(drop)
     }
@@ -224,7 +224,7 @@ mod tests {
         };
         let head = Head { size: TreeSize(1), checkpoint: "note".to_owned() };
         let tile = NewTile { level: 0, index: 0, hashes: vec![leaf.into()] };
-        store.commit(&Batch { entries: vec![new], tiles: vec![tile], head }).unwrap();
+        store.commit(&Batch { entries: vec![new], tiles: vec![tile], head: Some(head) }).unwrap();
         store.close().unwrap();
         // as a store was before there was such an index
         let mut db = open_db(&options.database(), &path, &options).unwrap();
