@@ -12,6 +12,8 @@ use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
+use countersign_ledger::envelope::SignError;
+use countersign_ledger::keys::SignerError;
 use serde::Serialize;
 
 use crate::escape::printable;
@@ -172,6 +174,32 @@ impl From<std::io::Error> for Failure {
             failure.exit = Exit::Done;
         }
         failure
+    }
+}
+
+/// A key that did not sign: nothing was sent or written.
+impl From<SignerError> for Failure {
+    fn from(error: SignerError) -> Self {
+        let failure = Self::refused(&error);
+        match error {
+            SignerError::Absent { .. } => failure.hint("plug the token in, or sign with another key of the same party"),
+            SignerError::WrongPin { .. } => {
+                failure.hint("tokens lock after a few wrong PINs: ask who manages yours before you try again")
+            }
+            SignerError::BadSignature { .. } => failure.hint(
+                "nothing was signed: does the program sign the message as it is (ed25519, not prehashed), with this key?",
+            ),
+            _ => failure,
+        }
+    }
+}
+
+impl From<SignError> for Failure {
+    fn from(error: SignError) -> Self {
+        match error {
+            SignError::Signer(error) => error.into(),
+            other => Self::usage(other),
+        }
     }
 }
 

@@ -3,16 +3,20 @@
 //! A private key is a PKCS#8 PEM file, readable by its owner only and encrypted under a passphrase unless the user asks
 //! otherwise (SPEC §2). Beside `officer.pem` stands `officer.pem.pub`, the public key as PEM, to be given away. One
 //! passphrase is asked for once and tried on every key file; only a file that it does not open asks again.
+//!
+//! Instead of a file, `exec:PROGRAM` names a program that holds the key ([`crate::exec_signer`]).
 
 use std::cell::RefCell;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use countersign_ledger::keys::{
-    PrivateKeyError, PublicKey, PublicKeyError, SigningKey, decode_base64, encode_base64, is_encrypted_pem,
+    PrivateKeyError, PublicKey, PublicKeyError, Signer, SigningKey, decode_base64, encode_base64, is_encrypted_pem,
 };
 use zeroize::Zeroizing;
 
+use crate::exec_signer::{ExecSigner, program_of};
 use crate::failure::Failure;
 use crate::files;
 
@@ -39,21 +43,29 @@ impl Keyring {
         Self { passphrase_file, known: RefCell::default() }
     }
 
-    /// Reads a private key file.
+    /// Reads a private key file, or asks the program of `exec:PROGRAM` for its key.
     ///
     /// # Errors
-    /// When it cannot be read, is no PKCS#8 PEM of an Ed25519 key, or no passphrase opens it.
-    pub fn open(&self, path: &Path) -> Result<SigningKey, Failure> {
+    /// When it cannot be read, is no PKCS#8 PEM of an Ed25519 key, or no passphrase opens it; when the program does not
+    /// answer.
+    pub fn open(&self, path: &Path) -> Result<Arc<dyn Signer>, Failure> {
+        match program_of(path) {
+            Some(program) => Ok(Arc::new(ExecSigner::open(&program)?)),
+            None => self.open_file(path).map(Into::into),
+        }
+    }
+
+    fn open_file(&self, path: &Path) -> Result<SigningKey, Failure> {
         let pem = Zeroizing::new(files::read_text(path, MAX_KEY_FILE)?);
         self.open_pem(&pem, path)
     }
 
-    /// Reads private key files.
+    /// Opens keys to sign with.
     ///
     /// # Errors
-    /// As [`Keyring::open`], or when two files hold the same key.
-    pub fn open_all(&self, paths: &[PathBuf]) -> Result<Vec<SigningKey>, Failure> {
-        let mut keys: Vec<SigningKey> = Vec::with_capacity(paths.len());
+    /// As [`Keyring::open`], or when two are the same key.
+    pub fn open_all(&self, paths: &[PathBuf]) -> Result<Vec<Arc<dyn Signer>>, Failure> {
+        let mut keys: Vec<Arc<dyn Signer>> = Vec::with_capacity(paths.len());
         for path in paths {
             let key = self.open(path)?;
             if keys.iter().any(|other| other.public() == key.public()) {
@@ -224,8 +236,8 @@ pub fn parse_public(text: &str) -> Result<PublicKey, Failure> {
 /// What an argument that names a key holds: a private key can also sign.
 #[derive(Debug)]
 pub enum NamedKey {
-    /// A private key file.
-    Private(Box<SigningKey>),
+    /// A private key, in a file or held by a program.
+    Private(Arc<dyn Signer>),
     /// A public key, as base64 or in a file.
     Public(PublicKey),
 }
@@ -254,11 +266,16 @@ impl Keyring {
             Err(error) => return Err(Failure::usage(error)),
         }
         let path = Path::new(argument);
+        if program_of(path).is_some() {
+            return self.open(path).map(NamedKey::Private);
+        }
         let text = Zeroizing::new(files::read_text(path, MAX_KEY_FILE).map_err(|failure| {
-            failure.hint("expected a public key (44 characters of base64), a public key file or a private key file")
+            failure.hint(
+                "expected a public key (44 characters of base64), a public key file, a private key file or exec:PROGRAM",
+            )
         })?);
         if text.contains("PRIVATE KEY-----") {
-            return self.open_pem(&text, path).map(|key| NamedKey::Private(Box::new(key)));
+            return self.open_pem(&text, path).map(|key| NamedKey::Private(key.into()));
         }
         parse_public(&text).map(NamedKey::Public).map_err(|failure| failure.within(path.display()))
     }

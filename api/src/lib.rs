@@ -12,6 +12,7 @@ pub mod client;
 pub mod draft;
 pub mod escape;
 pub mod event_file;
+pub mod exec_signer;
 pub mod failure;
 pub mod files;
 pub mod keyring;

@@ -64,7 +64,7 @@ pub fn signed(payload: &Value, keys: &[&SigningKey]) -> Result<Submission> {
 /// Makes the parts of a ledger on a store.
 #[must_use]
 pub fn parts(store: Arc<dyn Store>, high_water: Option<HighWater>, log: &SigningKey) -> Parts {
-    Parts { store, high_water, log_keys: vec![log.clone()], clock: Arc::new(SystemClock), queue: DEFAULT_QUEUE }
+    Parts { store, high_water, log_keys: vec![log.clone().into()], clock: Arc::new(SystemClock), queue: DEFAULT_QUEUE }
 }
 
 impl World {

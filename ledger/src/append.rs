@@ -23,7 +23,7 @@ use crate::fault::{self, Fault};
 use crate::hash::{EventHash, KeyId, LedgerId, NodeHash};
 use crate::high_water::HighWater;
 use crate::id::{Seq, TreeSize};
-use crate::keys::{KeyTables, PublicKey, SigningKey};
+use crate::keys::{KeyTables, PublicKey, Signer};
 use crate::merkle::{TreeError, TreeView};
 use crate::note::{NoteSigner, Vkey};
 use crate::pending::entry_at;
@@ -51,7 +51,7 @@ pub struct Parts {
     /// Where the newest acknowledged checkpoint is kept besides.
     pub high_water: Option<HighWater>,
     /// The log's private keys: that in force, and while rotating the next one.
-    pub log_keys: Vec<SigningKey>,
+    pub log_keys: Vec<Arc<dyn Signer>>,
     /// What the time is.
     pub clock: Arc<dyn Clock>,
     /// How many submissions may wait.
@@ -541,7 +541,7 @@ impl Ledger {
 /// Signs a checkpoint with the log key in force, and with the one before while both private keys are held (SPEC §7).
 fn sign_checkpoint(
     authority: &Authority,
-    log_keys: &[SigningKey],
+    log_keys: &[Arc<dyn Signer>],
     size: TreeSize,
     root: NodeHash,
 ) -> Result<SignedCheckpoint, CheckpointError> {
@@ -553,8 +553,8 @@ fn sign_checkpoint(
     };
     let holder = |vkey: &Vkey| log_keys.iter().find(|key| key.public() == *vkey.public_key());
     let first = holder(in_force).ok_or(CheckpointError::NoKey)?;
-    let mut signers = vec![NoteSigner::new(in_force.name().clone(), first.clone())];
-    signers.extend(before.and_then(|vkey| Some(NoteSigner::new(vkey.name().clone(), holder(vkey)?.clone()))));
+    let mut signers = vec![NoteSigner::new(in_force.name().clone(), Arc::clone(first))];
+    signers.extend(before.and_then(|vkey| Some(NoteSigner::new(vkey.name().clone(), Arc::clone(holder(vkey)?)))));
     let origin = in_force.name().as_str().parse().map_err(CheckpointError::Origin)?;
     let root = if fault::is(Fault::SignsAnotherRoot) { NodeHash::from_bytes([0; 32]) } else { root };
     let checkpoint = Checkpoint { origin, size, root };

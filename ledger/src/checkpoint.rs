@@ -25,7 +25,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::hash::NodeHash;
 use crate::id::{IdError, Origin, TreeSize};
-use crate::keys::{decode_base64, encode_base64};
+use crate::keys::{SignerError, decode_base64, encode_base64};
 use crate::merkle::empty_root;
 use crate::note::{KeyName, Note, NoteError, NoteSignature, NoteSignatureError, NoteSigner, Vkey};
 
@@ -130,6 +130,9 @@ pub enum CheckpointSignatureError {
         /// The name of the key.
         name: KeyName,
     },
+    /// A log key gave no signature.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
     /// The signature is missing or not valid.
     #[error(transparent)]
     Signature(#[from] NoteSignatureError),
@@ -150,13 +153,13 @@ impl Checkpoint {
     /// Signs the checkpoint with one log key, or with both while the key rotates.
     ///
     /// # Errors
-    /// When there is no key, or a key's name is not the origin.
+    /// When there is no key, a key's name is not the origin, or a key does not sign.
     pub fn sign(&self, keys: &[NoteSigner]) -> Result<SignedCheckpoint, CheckpointSignatureError> {
         for key in keys {
             self.check_name(key.vkey())?;
         }
         let text = self.to_string();
-        let signatures = keys.iter().map(|key| key.sign(&text)).collect();
+        let signatures = keys.iter().map(|key| key.sign(&text)).collect::<Result<_, _>>()?;
         Ok(SignedCheckpoint { checkpoint: self.clone(), note: Note::new(text, signatures)? })
     }
 

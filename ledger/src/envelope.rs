@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::fault::{self, Fault};
 use crate::hash::{EventHash, KeyId, sha256};
 use crate::json::{self, JsonError};
-use crate::keys::{BadSignature, KeyTables, PublicKey, Signature, Signed, SigningKey};
+use crate::keys::{BadSignature, KeyTables, PublicKey, Signature, Signed, Signer, SignerError, signature_by};
 
 /// The only payload type of version 1 (SPEC §3).
 pub const EVENT_TYPE: &str = "application/vnd.countersign.event.v1+json";
@@ -78,6 +78,23 @@ pub enum EnvelopeError {
         /// The key.
         keyid: KeyId,
     },
+}
+
+/// Why an envelope was not signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError {
+    /// A key gave no signature.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// The envelope would not be of its form.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+}
+
+/// Signs a message with each key.
+pub(crate) fn signatures_by<S: Signer>(keys: &[S], message: &[u8]) -> Result<Vec<(KeyId, Signature)>, SignerError> {
+    keys.iter().map(|key| Ok((key.public().id(), signature_by(key, message)?))).collect()
 }
 
 /// An envelope as read: well-formed, its signatures not yet verified.
@@ -197,24 +214,28 @@ impl Envelope {
         Ok(Self { payload, signatures })
     }
 
-    /// Signs `payload` with each key.
+    /// Signs `payload` with each key, or with none.
     ///
     /// # Errors
-    /// When a limit is exceeded or a key stands twice.
-    pub fn sign(payload: Vec<u8>, keys: &[&SigningKey]) -> Result<Self, EnvelopeError> {
+    /// When a limit is exceeded, a key stands twice, or one does not sign.
+    pub fn sign<S: Signer>(payload: Vec<u8>, keys: &[S]) -> Result<Self, SignError> {
         let message = pae(EVENT_TYPE, &payload);
-        let signatures = keys.iter().map(|key| (key.public().id(), key.sign(&message))).collect();
-        Self::new(payload, signatures)
+        Ok(Self::new(payload, signatures_by(keys, &message)?)?)
     }
 
     /// Adds one signature.
     ///
     /// # Errors
-    /// When the key has signed already, or there are [`MAX_SIGNATURES`].
-    pub fn add_signature(&mut self, key: &SigningKey) -> Result<(), EnvelopeError> {
+    /// When the key has signed already or does not sign, or there are [`MAX_SIGNATURES`]. The envelope stays as it was.
+    pub fn add_signature(&mut self, key: &(impl Signer + ?Sized)) -> Result<(), SignError> {
+        let keyid = key.public().id();
+        if self.signatures.iter().any(|(known, _)| *known == keyid) {
+            // before anybody is asked for a PIN
+            return Err(EnvelopeError::RepeatedKey { keyid }.into());
+        }
         let mut signatures = self.signatures.clone();
-        signatures.push((key.public().id(), key.sign(&self.pae())));
-        *self = Self::new(std::mem::take(&mut self.payload), signatures)?;
+        signatures.push((keyid, signature_by(key, &self.pae())?));
+        *self = Self::new(self.payload.clone(), signatures)?;
         Ok(())
     }
 
@@ -406,6 +427,7 @@ impl VerifiedEnvelope {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::keys::SigningKey;
 
     fn sample() -> (SigningKey, Envelope) {
         let key = SigningKey::from_seed(&[1; 32]);
@@ -449,6 +471,6 @@ mod tests {
         let newer = text.replace("event.v1+json", "event.v2+json");
         assert!(matches!(Envelope::parse(newer.as_bytes()), Err(EnvelopeError::Newer { .. })));
         let (key, mut twice) = sample();
-        assert!(matches!(twice.add_signature(&key), Err(EnvelopeError::RepeatedKey { .. })));
+        assert!(matches!(twice.add_signature(&key), Err(SignError::Envelope(EnvelopeError::RepeatedKey { .. }))));
     }
 }

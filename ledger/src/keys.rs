@@ -7,9 +7,11 @@
 //! unless the user asks otherwise.
 
 mod cache;
+mod signer;
 mod table;
 
 pub use cache::{KeyTables, Signed, TableLimits};
+pub use signer::{Signer, SignerError, signature_by};
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,7 +20,6 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use curve25519_dalek::edwards::CompressedEdwardsY;
-use ed25519_dalek::Signer as _;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
@@ -282,10 +283,10 @@ impl SigningKey {
         PublicKey(self.0.verifying_key())
     }
 
-    /// Signs `message`.
+    /// Signs `message`. What is given to others is signed through [`signature_by`].
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Signature {
-        Signature(self.0.sign(message).to_bytes())
+        Signature(ed25519_dalek::Signer::sign(&self.0, message).to_bytes())
     }
 }
 

@@ -22,8 +22,9 @@ pub use vkey::{KeyName, KeyNameError, NoteKeyId, Vkey, VkeyError, VkeyType};
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use crate::keys::{Signature, SigningKey, decode_base64, encode_base64};
+use crate::keys::{Signature, Signer, SignerError, decode_base64, encode_base64, signature_by};
 
 /// The largest signed note: 256 KiB (SPEC §12).
 pub const MAX_NOTE_BYTES: usize = 256 * 1024;
@@ -324,14 +325,14 @@ impl fmt::Display for Note {
 #[derive(Debug, Clone)]
 pub struct NoteSigner {
     vkey: Vkey,
-    key: SigningKey,
+    key: Arc<dyn Signer>,
 }
 
 impl NoteSigner {
     /// Gives a private key a name.
     #[must_use]
-    pub fn new(name: KeyName, key: SigningKey) -> Self {
-        Self { vkey: Vkey::new(name, VkeyType::Ed25519, key.public()), key }
+    pub fn new(name: KeyName, key: impl Signer + 'static) -> Self {
+        Self { vkey: Vkey::new(name, VkeyType::Ed25519, key.public()), key: Arc::new(key) }
     }
 
     /// Returns the key that others verify with.
@@ -341,10 +342,12 @@ impl NoteSigner {
     }
 
     /// Signs the text of a note, which ends in a newline.
-    #[must_use]
-    pub fn sign(&self, text: &str) -> NoteSignature {
-        let bytes = self.key.sign(text.as_bytes()).as_bytes().to_vec();
-        NoteSignature { name: self.vkey.name().clone(), id: self.vkey.id(), bytes }
+    ///
+    /// # Errors
+    /// When the key gives no valid signature.
+    pub fn sign(&self, text: &str) -> Result<NoteSignature, SignerError> {
+        let bytes = signature_by(&self.key, text.as_bytes())?.as_bytes().to_vec();
+        Ok(NoteSignature { name: self.vkey.name().clone(), id: self.vkey.id(), bytes })
     }
 }
 

@@ -221,7 +221,7 @@ fn a_new_log_key_signs_the_checkpoint_that_covers_it() {
     assert_eq!(world.refused(rotate("log2"), &["gov0", "gov1"]), Code::LogKeyUnavailable);
     world.ledger.shutdown();
     let mut parts = parts(Arc::clone(&world.store), world.clock.clone());
-    parts.log_keys.push(support::key("log2"));
+    parts.log_keys.push(support::key("log2").into());
     let world = World { ledger: Ledger::open(parts, OpenOptions::default()).unwrap(), ..world };
     world.say(rotate("log2"), &["gov0", "gov1"]).unwrap();
     let checkpoint = world.ledger.checkpoint();

@@ -271,7 +271,8 @@ fn only_the_author_or_the_quorum_withdraws() {
     let Found::Kept { kept: record, .. } = gathered.get(&kept) else { panic!() };
     let ledger = gathered.world.ledger.id();
     let request = |names: &[&str]| {
-        Withdrawal::sign(ledger, event, record.proposed, &names.iter().map(|name| key(name)).collect::<Vec<_>>())
+        let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
+        Withdrawal::sign(ledger, event, record.proposed, &keys).unwrap()
     };
     let code = |request: &Withdrawal| refusal(gathered.proposals.withdraw(&event, request)).code;
     assert_eq!(code(&request(&["xa-mod/0"])), RefusalCode::NotWithdrawable);
@@ -279,12 +280,14 @@ fn only_the_author_or_the_quorum_withdraws() {
     assert_eq!(code(&request(&[])), RefusalCode::NotWithdrawable);
     assert_eq!(code(&request(&["stranger"])), RefusalCode::UnknownKey);
     // Neither for another event, nor for a proposal of another time, nor with an event's signature.
-    let elsewhere = Withdrawal::sign(ledger, EventHash::from_bytes([1; 32]), record.proposed, &[key("eu-obs/0")]);
+    let elsewhere =
+        Withdrawal::sign(ledger, EventHash::from_bytes([1; 32]), record.proposed, &[key("eu-obs/0")]).unwrap();
     assert_eq!(code(&elsewhere), RefusalCode::NotWithdrawable);
-    let earlier = Withdrawal::sign(ledger, event, record.proposed.plus_millis(-1), &[key("eu-obs/0")]);
+    let earlier = Withdrawal::sign(ledger, event, record.proposed.plus_millis(-1), &[key("eu-obs/0")]).unwrap();
     assert_eq!(code(&earlier), RefusalCode::NotWithdrawable);
     let parsed = Withdrawal::parse(request(&["eu-obs/0"]).to_json().as_bytes()).unwrap();
-    let other_payload = Withdrawal::sign(ledger, event, record.proposed.plus_millis(1), &[]).to_json();
+    let other_payload =
+        Withdrawal::sign(ledger, event, record.proposed.plus_millis(1), &[key("eu-obs/0")]).unwrap().to_json();
     let mut forged: Value = serde_json::from_str(&request(&["eu-obs/0"]).to_json()).unwrap();
     forged["payload"] = serde_json::from_str::<Value>(&other_payload).unwrap()["payload"].clone();
     let forged = Withdrawal::parse(forged.to_string().as_bytes()).unwrap();
@@ -297,7 +300,7 @@ fn only_the_author_or_the_quorum_withdraws() {
     gathered.proposals.propose(kept.clone()).unwrap();
     assert_eq!(code(&parsed), RefusalCode::NotWithdrawable);
     let Found::Kept { kept: record, .. } = gathered.get(&kept) else { panic!() };
-    let quorum = Withdrawal::sign(ledger, event, record.proposed, &[key("gov0"), key("gov2")]);
+    let quorum = Withdrawal::sign(ledger, event, record.proposed, &[key("gov0"), key("gov2")]).unwrap();
     gathered.proposals.withdraw(&event, &quorum).unwrap();
     assert!(gathered.proposals.get(&event).unwrap().is_none());
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use countersign_ledger::append::{Ledger, OpenError, Parts, SubmitError};
 use countersign_ledger::id::Seq;
-use countersign_ledger::keys::SigningKey;
+use countersign_ledger::keys::{Signer, SigningKey};
 use countersign_ledger::refusal::{Refusal, RefusalCode};
 use countersign_ledger::store::memory::MemoryStore;
 use countersign_ledger::submission::Submission;
@@ -27,12 +27,12 @@ impl Clock for Told {
 }
 
 /// The private keys of a log: those of the vector's checkpoint, and those to which the vectors rotate.
-fn log_keys(vector: &Vector) -> Vec<SigningKey> {
+fn log_keys(vector: &Vector) -> Vec<std::sync::Arc<dyn Signer>> {
     let usual = ["log", "log2", "log3"].map(world::key);
     let mut keys: Vec<&Key> = vector.built.log_keys.iter().chain(&usual).filter(|k| k.is_plain()).collect();
     keys.sort_by_key(|k| k.seed());
     keys.dedup_by_key(|k| k.seed());
-    keys.into_iter().map(|k| SigningKey::from_seed(&k.seed())).collect()
+    keys.into_iter().map(|k| SigningKey::from_seed(&k.seed()).into()).collect()
 }
 
 fn submission(entry: &Entry) -> Result<Submission, Refusal> {

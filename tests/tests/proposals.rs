@@ -108,7 +108,7 @@ fn a_proposal_goes_its_way_and_survives_a_restart() {
     let event: EventHash = gone.event.parse().unwrap();
     let delete = |keys: &[&str]| {
         let keys: Vec<_> = keys.iter().map(|name| key(name)).collect();
-        let request = Withdrawal::sign(first.ledger.parse().unwrap(), event, proposed, &keys).to_json();
+        let request = Withdrawal::sign(first.ledger.parse().unwrap(), event, proposed, &keys).unwrap().to_json();
         first.http.delete(&gone.url(), "application/vnd.dsse+json", request.as_bytes()).unwrap()
     };
     assert_eq!(delete(&["xa-mod/0"]).json()["code"], "not_withdrawable");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use countersign_ledger::hash::LedgerId;
-use countersign_ledger::keys::SigningKey;
+use countersign_ledger::keys::Signer;
 use countersign_ledger::time::{Clock as _, SystemClock};
 
 use crate::client::{Acquaintance, Client, Settings, StateFolder};
@@ -35,7 +35,7 @@ pub struct GlobalArgs {
     /// The ledger id, from a source you trust: another ledger is refused
     #[arg(long, global = true, value_name = "ID", env = "COUNTERSIGN_LEDGER")]
     pub ledger: Option<LedgerId>,
-    /// A private key to sign with (PKCS#8 PEM); may be given several times
+    /// A private key to sign with (PKCS#8 PEM), or exec:PROGRAM that holds it; may be given several times
     #[arg(long = "key", global = true, value_name = "FILE")]
     pub keys: Vec<PathBuf>,
     /// Read the passphrase of the keys from a file instead of asking for it
@@ -61,7 +61,7 @@ pub struct Context {
     global: GlobalArgs,
     out: Output,
     keyring: Keyring,
-    keys: OnceCell<Vec<SigningKey>>,
+    keys: OnceCell<Vec<Arc<dyn Signer>>>,
     client: OnceCell<Client>,
 }
 
@@ -96,7 +96,7 @@ impl Context {
     ///
     /// # Errors
     /// When one cannot be opened, or two are the same key.
-    pub fn keys(&self) -> Result<Vec<SigningKey>, Failure> {
+    pub fn keys(&self) -> Result<Vec<Arc<dyn Signer>>, Failure> {
         if let Some(keys) = self.keys.get() {
             return Ok(keys.clone());
         }
@@ -108,7 +108,7 @@ impl Context {
     ///
     /// # Errors
     /// As [`Context::keys`], or when none is given.
-    pub fn some_keys(&self) -> Result<Vec<SigningKey>, Failure> {
+    pub fn some_keys(&self) -> Result<Vec<Arc<dyn Signer>>, Failure> {
         if self.global.keys.is_empty() {
             return Err(Failure::usage("no key to sign with").hint("give --key FILE, once for each key that signs"));
         }

@@ -35,12 +35,13 @@ mod value;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
 use countersign_ledger::hash::LedgerId;
 use countersign_ledger::id::{Author, PartyId};
-use countersign_ledger::keys::SigningKey;
+use countersign_ledger::keys::Signer;
 use serde::Serialize;
 
 use super::Context;
@@ -211,7 +212,7 @@ fn format_of(file: &Path) -> Format {
 }
 
 /// Finds the ledger and the author. A dry run needs neither the server nor a key: ids are not shown then.
-fn drafter(args: &ImportArgs, map: Map, context: &Context, keys: &[SigningKey]) -> Result<Drafter, Failure> {
+fn drafter(args: &ImportArgs, map: Map, context: &Context, keys: &[Arc<dyn Signer>]) -> Result<Drafter, Failure> {
     let named = args.author.clone().or_else(|| map.author.clone());
     if args.dry_run {
         let ledger = context.global().ledger.unwrap_or(LedgerId::from_bytes([0; 32]));

@@ -331,7 +331,7 @@ fn withdraw(args: &WithdrawArgs, context: &Context) -> Result<Exit, Failure> {
     let keys = context.some_keys()?;
     let subject = proposal.event.stream().to_string();
     context.confirm(&format!("withdraw {} of {subject} by {}?", view.kind, view.author))?;
-    let request = Withdrawal::sign(client.ledger_id(), view.event, proposed, &keys);
+    let request = Withdrawal::sign(client.ledger_id(), view.event, proposed, &keys)?;
     client.withdraw_proposal(&view.event, &request)?;
     context.out().emit(&TakenBack { withdrawn: view.event, kind: view.kind.clone(), subject })?;
     Ok(Exit::Done)

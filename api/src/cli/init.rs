@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use countersign_ledger::checkpoint::SignedCheckpoint;
@@ -15,7 +16,7 @@ use countersign_ledger::event::{Body, Event};
 use countersign_ledger::hash::LedgerId;
 use countersign_ledger::id::{Author, Origin, Subject};
 use countersign_ledger::json as strict;
-use countersign_ledger::keys::{KeyTables, PublicKey, SigningKey};
+use countersign_ledger::keys::{KeyTables, PublicKey, Signer, SigningKey};
 use countersign_ledger::note::{KeyName, MAX_NOTE_BYTES, Vkey, VkeyType};
 use countersign_ledger::rule::Policy;
 use countersign_ledger::submission::Submission;
@@ -161,14 +162,14 @@ pub fn run(args: InitArgs, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// Makes entry 0 and signs it with the governance keys at hand.
-fn drafted(args: &InitArgs, folder: &Folder, context: &Context) -> Result<(Submission, SigningKey), Failure> {
+fn drafted(args: &InitArgs, folder: &Folder, context: &Context) -> Result<(Submission, Arc<dyn Signer>), Failure> {
     let mut own = context.keyring().open_all(&args.governance_keys)?;
     for key in context.keys()? {
         if own.iter().all(|known| known.public() != key.public()) {
             own.push(key);
         }
     }
-    let mut governance: Vec<PublicKey> = own.iter().map(SigningKey::public).collect();
+    let mut governance: Vec<PublicKey> = own.iter().map(Signer::public).collect();
     for argument in &args.governance_public {
         let key = context.keyring().named_public(argument)?;
         if !governance.contains(&key) {
@@ -193,7 +194,7 @@ fn drafted(args: &InitArgs, folder: &Folder, context: &Context) -> Result<(Submi
     }
     // last, because it may make a file
     let log_key = folder.make_log_key(args, context)?;
-    body["log_key"] = json!(vkey(origin, &log_key)?);
+    body["log_key"] = json!(vkey(origin, &*log_key)?);
     let kind = "ledger.created".parse().map_err(Failure::usage)?;
     let subject = Subject::new("ledger", "self").map_err(Failure::usage)?;
     let draft = Draft::new(None, kind, subject, Author::Governance, body);
@@ -210,7 +211,7 @@ fn drafted(args: &InitArgs, folder: &Folder, context: &Context) -> Result<(Submi
     Ok((genesis, log_key))
 }
 
-fn vkey(origin: &str, log_key: &SigningKey) -> Result<Vkey, Failure> {
+fn vkey(origin: &str, log_key: &dyn Signer) -> Result<Vkey, Failure> {
     let name: KeyName = origin.parse().map_err(Failure::usage)?;
     Ok(Vkey::new(name, VkeyType::Ed25519, log_key.public()))
 }
@@ -236,7 +237,7 @@ fn begin(
     args: &InitArgs,
     folder: &Folder,
     genesis: Submission,
-    log_key: SigningKey,
+    log_key: Arc<dyn Signer>,
     context: &Context,
 ) -> Result<Exit, Failure> {
     let prepared = genesis.clone().prepare(&KeyTables::default(), |_| None).map_err(|refusal| {
@@ -304,12 +305,12 @@ impl Folder {
         Keyring::new(own)
     }
 
-    fn open_log_key(&self, args: &InitArgs, context: &Context) -> Result<SigningKey, Failure> {
+    fn open_log_key(&self, args: &InitArgs, context: &Context) -> Result<Arc<dyn Signer>, Failure> {
         Self::keyring(args, context).open(&self.log_key)
     }
 
     /// Opens the log key, or makes it.
-    fn make_log_key(&self, args: &InitArgs, context: &Context) -> Result<SigningKey, Failure> {
+    fn make_log_key(&self, args: &InitArgs, context: &Context) -> Result<Arc<dyn Signer>, Failure> {
         let keyring = Self::keyring(args, context);
         if self.log_key.exists() {
             return keyring.open(&self.log_key);
@@ -320,7 +321,7 @@ impl Folder {
         let passphrase = keyring.new_passphrase(args.no_passphrase)?;
         let key = SigningKey::generate().map_err(Failure::usage)?;
         keyring::write_pair(&self.log_key, &key, passphrase.as_ref().map(|p| p.as_str()))?;
-        Ok(key)
+        Ok(key.into())
     }
 
     fn args(&self, args: &InitArgs) -> DataArgs {

@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use countersign_ledger::hash::KeyId;
 use countersign_ledger::id::{Author, PartyId, Subject};
-use countersign_ledger::keys::{PublicKey, SigningKey};
+use countersign_ledger::keys::{PublicKey, Signer, SigningKey};
 use countersign_ledger::time::Time;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -311,9 +312,13 @@ fn add(args: &AddArgs, context: &Context) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// When only the public key is at hand and nobody else is going to sign.
-pub fn named(argument: &str, submit: &SubmitArgs, context: &Context) -> Result<(PublicKey, Vec<SigningKey>), Failure> {
+pub fn named(
+    argument: &str,
+    submit: &SubmitArgs,
+    context: &Context,
+) -> Result<(PublicKey, Vec<Arc<dyn Signer>>), Failure> {
     match context.keyring().named(argument)? {
-        NamedKey::Private(key) => Ok((key.public(), vec![*key])),
+        NamedKey::Private(key) => Ok((key.public(), vec![key])),
         NamedKey::Public(key) if submit.draft.is_some() => Ok((key, Vec::new())),
         NamedKey::Public(_) => {
             Err(Failure::usage("a new key signs the event that introduces it, and only its public part is given")
@@ -327,7 +332,7 @@ fn about_key(
     party: &PartyId,
     body: Value,
     submit: &SubmitArgs,
-    own: Vec<SigningKey>,
+    own: Vec<Arc<dyn Signer>>,
     context: &Context,
 ) -> Result<Exit, Failure> {
     let author = match &submit.author {

@@ -1,10 +1,12 @@
 //! `party`: who takes part, and with which keys (SPEC §8).
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use countersign_ledger::capacity::Capacity;
 use countersign_ledger::id::{Author, PartyId, Subject};
+use countersign_ledger::keys::Signer;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -187,7 +189,7 @@ fn about(
     party: &PartyId,
     body: Value,
     submit: &SubmitArgs,
-    own: Vec<countersign_ledger::keys::SigningKey>,
+    own: Vec<Arc<dyn Signer>>,
     context: &Context,
 ) -> Result<Exit, Failure> {
     let author = submit.author.clone().unwrap_or(Author::Governance);

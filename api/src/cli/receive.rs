@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use clap::Args;
 use countersign_ledger::bundle::{LastLeaf, Scope};
@@ -23,7 +24,7 @@ use countersign_ledger::event::scalars::Quantity;
 use countersign_ledger::event::{Body, Event, Occurred};
 use countersign_ledger::hash::{EventHash, LedgerId};
 use countersign_ledger::id::{Author, CaseId, Seq, Subject};
-use countersign_ledger::keys::SigningKey;
+use countersign_ledger::keys::Signer;
 use countersign_ledger::submission::Submission;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -161,7 +162,7 @@ impl FromStr for PartArg {
 struct Recipient {
     ledger: LedgerId,
     author: Author,
-    keys: Vec<SigningKey>,
+    keys: Vec<Arc<dyn Signer>>,
     occurred: Occurred,
     beside: Beside,
 }
@@ -226,7 +227,7 @@ fn recipient(
     args: &ReceiveArgs,
     context: &Context,
     file: Option<&CaseFile>,
-    keys: Vec<SigningKey>,
+    keys: Vec<Arc<dyn Signer>>,
 ) -> Result<Recipient, Failure> {
     let holder = || file?.holder_of(&keys.first()?.public().id());
     let author = match args.author.clone().or_else(holder) {
@@ -398,9 +399,7 @@ fn sign(
     let payload = draft.payload();
     let event = Event::parse(&payload).map_err(Failure::usage)?;
     Body::parse(&event.kind, event.body()).map_err(Failure::usage)?;
-    let keys: Vec<&SigningKey> = keys.iter().collect();
-    let envelope = if keys.is_empty() { Envelope::new(payload, Vec::new()) } else { Envelope::sign(payload, &keys) };
-    Ok(Submission { envelope: envelope.map_err(Failure::usage)?, disclosures: Vec::new() })
+    Ok(Submission { envelope: Envelope::sign(payload, keys)?, disclosures: Vec::new() })
 }
 
 /// Says what will be signed, and asks.

@@ -3,13 +3,15 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use clap::Args;
 use countersign_ledger::disclosure::{self, AdmitError};
+use countersign_ledger::envelope::{EnvelopeError, SignError};
 use countersign_ledger::event::Event;
 use countersign_ledger::hash::{EventHash, KeyId};
 use countersign_ledger::id::{Author, CaseId, Kind, Seq, StreamId, Subject};
-use countersign_ledger::keys::SigningKey;
+use countersign_ledger::keys::Signer;
 use countersign_ledger::submission::Submission;
 use countersign_ledger::time::Time;
 use serde::Serialize;
@@ -116,7 +118,7 @@ impl Context {
     ///
     /// # Errors
     /// When none is named and no key tells it.
-    pub fn author(&self, named: Option<&Author>, keys: &[SigningKey]) -> Result<Author, Failure> {
+    pub fn author(&self, named: Option<&Author>, keys: &[Arc<dyn Signer>]) -> Result<Author, Failure> {
         if let Some(author) = named {
             return Ok(author.clone());
         }
@@ -153,7 +155,12 @@ pub fn check_body(event: &Event, disclosures: &[String], corrected: Option<&Kind
 ///
 /// # Errors
 /// When the draft is no event of its kind, the answer is no, or the server refuses.
-pub fn finish(context: &Context, draft: &Draft, own_keys: Vec<SigningKey>, args: &SubmitArgs) -> Result<Exit, Failure> {
+pub fn finish(
+    context: &Context,
+    draft: &Draft,
+    own_keys: Vec<Arc<dyn Signer>>,
+    args: &SubmitArgs,
+) -> Result<Exit, Failure> {
     let event = draft.event().map_err(Failure::usage)?;
     check_body(&event, &draft.disclosures, None)?;
     let mut submission = draft.submission().map_err(Failure::usage)?;
@@ -193,13 +200,13 @@ fn show(event: &Event, submission: &Submission) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When a key has signed already, or there are too many signatures.
-pub fn sign(submission: &mut Submission, keys: &[SigningKey]) -> Result<(), Failure> {
+pub fn sign(submission: &mut Submission, keys: &[Arc<dyn Signer>]) -> Result<(), Failure> {
     for key in keys {
         submission.envelope.add_signature(key).map_err(|e| match e {
-            countersign_ledger::envelope::EnvelopeError::RepeatedKey { keyid } => {
+            SignError::Envelope(EnvelopeError::RepeatedKey { keyid }) => {
                 Failure::refused(format_args!("this event is signed already with key {keyid}"))
             }
-            other => Failure::refused(other),
+            other => other.into(),
         })?;
     }
     Ok(())

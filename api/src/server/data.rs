@@ -14,7 +14,7 @@ use std::sync::Arc;
 use clap::Args;
 use countersign_ledger::append::{DEFAULT_QUEUE, Ledger, OpenError, OpenOptions, Parts};
 use countersign_ledger::high_water::{HighWater, HighWaterError};
-use countersign_ledger::keys::SigningKey;
+use countersign_ledger::keys::Signer;
 use countersign_ledger::store::rocks::{RocksOptions, RocksStore};
 use countersign_ledger::store::{Store, StoreError};
 use countersign_ledger::submission::Submission;
@@ -33,7 +33,7 @@ pub struct DataArgs {
     /// File of the newest acknowledged checkpoint, best on another disk [default: DIR/high-water]
     #[arg(long, value_name = "FILE")]
     pub high_water: Option<PathBuf>,
-    /// Private key that signs checkpoints; twice while it is rotated [default: DIR/log-key.pem]
+    /// Private key that signs checkpoints, or exec:PROGRAM; twice while it is rotated [default: DIR/log-key.pem]
     #[arg(long, value_name = "FILE")]
     pub log_key: Vec<PathBuf>,
 }
@@ -67,7 +67,7 @@ impl DataArgs {
     ///
     /// # Errors
     /// When a file cannot be read or opened.
-    pub fn log_keys(&self, keyring: &Keyring) -> Result<Vec<SigningKey>, Failure> {
+    pub fn log_keys(&self, keyring: &Keyring) -> Result<Vec<Arc<dyn Signer>>, Failure> {
         keyring.open_all(&self.log_key_paths())
     }
 }
@@ -76,7 +76,7 @@ impl DataArgs {
 ///
 /// # Errors
 /// When there is a ledger already, the genesis is refused, or a file cannot be written.
-pub fn create_data(args: &DataArgs, log_keys: Vec<SigningKey>, genesis: Submission) -> Result<Ledger, Failure> {
+pub fn create_data(args: &DataArgs, log_keys: Vec<Arc<dyn Signer>>, genesis: Submission) -> Result<Ledger, Failure> {
     let store = RocksStore::create(&args.store_path(), &RocksOptions::default()).map_err(|e| store_failure(&e))?;
     let high_water = HighWater::create(&args.high_water_path()).map_err(|e| high_water_failure(&e))?;
     let parts = Parts {

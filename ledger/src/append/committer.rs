@@ -25,7 +25,7 @@ use crate::fault::{self, Fault};
 use crate::hash::LeafHash;
 use crate::high_water::HighWater;
 use crate::id::Seq;
-use crate::keys::SigningKey;
+use crate::keys::Signer;
 use crate::merkle::{Appended, Frontier, TreeView};
 use crate::pending::{Pending, PendingView, Taken, apply, entry_at};
 use crate::proof::{LogProof, Receipt};
@@ -46,7 +46,7 @@ pub(super) struct Committer {
     pub(super) frontier: Frontier,
     pub(super) last: LeafHash,
     pub(super) time: Time,
-    pub(super) log_keys: Vec<SigningKey>,
+    pub(super) log_keys: Vec<Arc<dyn Signer>>,
     pub(super) high_water: Option<HighWater>,
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, RwLock};
 
 use super::committer::Committer;
 use super::tiles::{StoreTiles, TileError};
-use super::{Counters, Ledger, LedgerState, Parts, Published, Running, Shared, sign_checkpoint};
+use super::{CheckpointError, Counters, Ledger, LedgerState, Parts, Published, Running, Shared, sign_checkpoint};
 use crate::admission::{self, Admission, AdmissionError, Next};
 use crate::authority::{Authority, Position};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
@@ -151,8 +151,11 @@ pub(super) fn create(mut parts: Parts, genesis: Submission) -> Result<Ledger, Op
     let leaf = LeafHash::of_line(admitted.line.as_bytes());
     let mut frontier = Frontier::new();
     let appended = frontier.append(&[leaf]).map_err(|e| OpenError::Sign { reason: e.to_string() })?;
-    let checkpoint = sign_checkpoint(&authority, &parts.log_keys, TreeSize(1), appended.root())
-        .map_err(|_| OpenError::LogKeyMissing { vkey: log_key_text(&authority) })?;
+    let checkpoint =
+        sign_checkpoint(&authority, &parts.log_keys, TreeSize(1), appended.root()).map_err(|e| match e {
+            CheckpointError::NoKey => OpenError::LogKeyMissing { vkey: log_key_text(&authority) },
+            other => OpenError::Sign { reason: other.to_string() },
+        })?;
     let note = checkpoint.note().to_string();
     let mut pending = Pending::default();
     pending.push(Taken { prepared: Box::new(prepared), admitted, leaf });

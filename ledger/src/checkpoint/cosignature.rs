@@ -4,8 +4,10 @@
 //! `cosignature/v1`, a line `time <seconds>`, and the text of the checkpoint. It says: at that time this was the largest
 //! consistent tree that the witness had seen of this log.
 
+use std::sync::Arc;
+
 use super::SignedCheckpoint;
-use crate::keys::{Signature, SigningKey};
+use crate::keys::{Signature, Signer, SignerError, signature_by};
 use crate::note::{KeyName, Note, NoteKeyId, NoteSignature, NoteSignatureError, Vkey, VkeyType};
 use crate::time::Time;
 
@@ -34,6 +36,9 @@ pub enum CosignatureError {
     /// The cosignature is missing or not valid, or the key is not a witness's.
     #[error(transparent)]
     Signature(#[from] NoteSignatureError),
+    /// The witness's key gave no signature.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
     /// The time is out of range.
     #[error("expected a cosignature's time of at most 2^63 − 1 seconds, found {found} by {name}+{id}")]
     Timestamp {
@@ -54,14 +59,14 @@ fn message(timestamp: u64, text: &str) -> Vec<u8> {
 #[derive(Debug, Clone)]
 pub struct Cosigner {
     vkey: Vkey,
-    key: SigningKey,
+    key: Arc<dyn Signer>,
 }
 
 impl Cosigner {
     /// Gives a private key the name of a witness.
     #[must_use]
-    pub fn new(name: KeyName, key: SigningKey) -> Self {
-        Self { vkey: Vkey::new(name, VkeyType::Cosignature, key.public()), key }
+    pub fn new(name: KeyName, key: impl Signer + 'static) -> Self {
+        Self { vkey: Vkey::new(name, VkeyType::Cosignature, key.public()), key: Arc::new(key) }
     }
 
     /// Returns the key that others verify with, of type 0x04.
@@ -74,13 +79,13 @@ impl Cosigner {
     /// saw before is the caller's to know.
     ///
     /// # Errors
-    /// When the time is above 2^63 − 1.
+    /// When the time is above 2^63 − 1, or the key gives no valid signature.
     pub fn cosign(&self, checkpoint: &SignedCheckpoint, timestamp: u64) -> Result<NoteSignature, CosignatureError> {
         let (name, id) = (self.vkey.name().clone(), self.vkey.id());
         if timestamp > MAX_TIMESTAMP {
             return Err(CosignatureError::Timestamp { name, id, found: timestamp });
         }
-        let signature = self.key.sign(&message(timestamp, checkpoint.note().text()));
+        let signature = signature_by(&self.key, &message(timestamp, checkpoint.note().text()))?;
         let bytes = [&timestamp.to_be_bytes(), &signature.as_bytes()[..]].concat();
         let missing = NoteSignatureError::Missing { name: name.clone(), id };
         Ok(NoteSignature::new(name, id, bytes).ok_or(missing)?)

@@ -100,7 +100,8 @@ fn a_log_key_has_the_origin_as_its_name() {
     assert!(matches!(checkpoint().sign(&[]), Err(CheckpointSignatureError::Note(NoteError::NoSignature))));
     // A note signed by it is a checkpoint, but not one by this log.
     let text = checkpoint().to_string();
-    let signed = SignedCheckpoint::from_note(Note::new(text.clone(), vec![stranger.sign(&text)]).unwrap()).unwrap();
+    let signed =
+        SignedCheckpoint::from_note(Note::new(text.clone(), vec![stranger.sign(&text).unwrap()]).unwrap()).unwrap();
     assert!(matches!(signed.verify(stranger.vkey()), Err(CheckpointSignatureError::Name { .. })));
     let known = [stranger.vkey().clone()];
     assert!(matches!(signed.verify_any(&known), Err(CheckpointSignatureError::NoKnownKey { .. })));

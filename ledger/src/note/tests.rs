@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use signed_note::{StandardVerifier, Verifier as _, VerifierList};
 
 use super::*;
-use crate::keys::PublicKey;
+use crate::keys::{PublicKey, SigningKey};
 
 /// The example of the C2SP signed-note text; its key is not published with it.
 const C2SP_EXAMPLE: &str = "Ognuno sta solo sul cuor della terra\ntrafitto da un raggio di sole:\n\ned è subito sera.\n\n\
@@ -48,10 +48,10 @@ fn the_go_example_verifies_and_any_other_text_does_not() {
 fn one_false_line_of_a_key_spoils_its_true_one() {
     let (log, other) = (signer("log.example", 1), signer("log.example", 2));
     let text = "hello\n";
-    let note = Note::new(text.into(), vec![log.sign(text), other.sign("bye\n")]).unwrap();
+    let note = Note::new(text.into(), vec![log.sign(text).unwrap(), other.sign("bye\n").unwrap()]).unwrap();
     note.verify(log.vkey()).unwrap();
     assert!(matches!(note.verify(other.vkey()), Err(NoteSignatureError::Invalid { .. })));
-    let note = note.with_signature(log.sign("bye\n")).unwrap();
+    let note = note.with_signature(log.sign("bye\n").unwrap()).unwrap();
     assert!(matches!(note.verify(log.vkey()), Err(NoteSignatureError::Invalid { .. })));
     let short = NoteSignature::new(log.vkey().name().clone(), log.vkey().id(), vec![0; 63]).unwrap();
     let note = Note::new(text.into(), vec![short]).unwrap();
@@ -104,21 +104,21 @@ fn other_forms_of_a_note_are_refused() {
 #[test]
 fn limits_are_kept_when_reading_and_when_writing() {
     let log = signer("log.example", 1);
-    let sixteen = vec![log.sign("a\n"); 16];
-    let hundred = vec![log.sign("a\n"); MAX_NOTE_SIGNATURES];
+    let sixteen = vec![log.sign("a\n").unwrap(); 16];
+    let hundred = vec![log.sign("a\n").unwrap(); MAX_NOTE_SIGNATURES];
     assert!(Note::new("a\n".into(), sixteen).unwrap().to_string().parse::<Note>().is_ok());
     let note = Note::new("a\n".into(), hundred).unwrap();
     let text = note.to_string();
     assert!(text.parse::<Note>().is_ok());
-    assert_eq!(note.with_signature(log.sign("a\n")), Err(NoteError::TooManySignatures { found: 101 }));
-    let more = format!("{text}{}\n", log.sign("a\n"));
+    assert_eq!(note.with_signature(log.sign("a\n").unwrap()), Err(NoteError::TooManySignatures { found: 101 }));
+    let more = format!("{text}{}\n", log.sign("a\n").unwrap());
     assert_eq!(more.parse::<Note>(), Err(NoteError::TooManySignatures { found: 101 }));
     let long = format!("{}\n", "a".repeat(MAX_NOTE_BYTES - 1));
-    assert!(matches!(Note::new(long.clone(), vec![log.sign("a\n")]), Err(NoteError::TooLong { .. })));
-    let long = format!("{long}\n{}\n", log.sign("a\n"));
+    assert!(matches!(Note::new(long.clone(), vec![log.sign("a\n").unwrap()]), Err(NoteError::TooLong { .. })));
+    let long = format!("{long}\n{}\n", log.sign("a\n").unwrap());
     assert_eq!(long.parse::<Note>(), Err(NoteError::TooLong { found: long.len() }));
     assert_eq!(Note::from_bytes(long.as_bytes()), Err(NoteError::TooLong { found: long.len() }));
-    assert_eq!(Note::new("a".into(), vec![log.sign("a")]), Err(NoteError::TextEnd { found: "a".into() }));
+    assert_eq!(Note::new("a".into(), vec![log.sign("a").unwrap()]), Err(NoteError::TextEnd { found: "a".into() }));
     assert_eq!(Note::new("a\n".into(), vec![]), Err(NoteError::NoSignature));
     assert_eq!(NoteSignature::new(log.vkey().name().clone(), log.vkey().id(), vec![]), None);
 }
@@ -171,7 +171,7 @@ proptest! {
         text in "([^\\x00-\\x1f]{0,40}\n){1,6}", name in "[a-z0-9./é-]{1,30}", seed: [u8; 32],
     ) {
         let signer = NoteSigner::new(name.parse().unwrap(), SigningKey::from_seed(&seed));
-        let note = Note::new(text.clone(), vec![signer.sign(&text)]).unwrap();
+        let note = Note::new(text.clone(), vec![signer.sign(&text).unwrap()]).unwrap();
         let bytes = note.to_string().into_bytes();
         prop_assert_eq!(&Note::from_bytes(&bytes).unwrap(), &note);
         note.verify(signer.vkey()).unwrap();

@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::hash::{EventHash, KeyId, LedgerId};
 use crate::id::Author;
 use crate::json;
-use crate::keys::{PublicKey, Signature, SigningKey};
+use crate::keys::{PublicKey, Signature, Signer, SignerError};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::time::Time;
 
@@ -35,13 +35,20 @@ pub struct Withdrawal {
 
 impl Withdrawal {
     /// Makes and signs a withdrawal.
-    #[must_use]
-    pub fn sign(ledger: LedgerId, event: EventHash, proposed: Time, keys: &[SigningKey]) -> Self {
+    ///
+    /// # Errors
+    /// When a key does not sign.
+    pub fn sign<S: Signer>(
+        ledger: LedgerId,
+        event: EventHash,
+        proposed: Time,
+        keys: &[S],
+    ) -> Result<Self, SignerError> {
         let payload = json!({ "countersign": 1, "ledger": ledger, "withdraw": event, "proposed": proposed });
         let payload = payload.to_string().into_bytes();
         let message = pae(WITHDRAWAL_TYPE, &payload);
-        let signatures = keys.iter().map(|key| (key.public().id(), key.sign(&message))).collect();
-        Self { ledger, event, proposed, payload, signatures }
+        let signatures = envelope::signatures_by(keys, &message)?;
+        Ok(Self { ledger, event, proposed, payload, signatures })
     }
 
     /// Reads one.

@@ -69,7 +69,7 @@ pub fn genesis() -> Submission {
 }
 
 pub fn parts(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Parts {
-    Parts { store, high_water: None, log_keys: vec![key("log")], clock, queue: 1_024 }
+    Parts { store, high_water: None, log_keys: vec![key("log").into()], clock, queue: 1_024 }
 }
 
 /// A ledger with its clock, and what is needed to draft events for it.

@@ -88,7 +88,7 @@ pub fn genesis(rows: &Value) -> Submission {
 /// What a ledger is made of, its log keys by name.
 #[must_use]
 pub fn parts(store: Arc<dyn Store>, clock: Arc<dyn Clock>, high_water: Option<HighWater>, log_keys: &[&str]) -> Parts {
-    Parts { store, high_water, log_keys: log_keys.iter().map(|name| key(name)).collect(), clock, queue: 1_024 }
+    Parts { store, high_water, log_keys: log_keys.iter().map(|name| key(name).into()).collect(), clock, queue: 1_024 }
 }
 
 /// A ledger in this process, and what is needed to draft events for it.

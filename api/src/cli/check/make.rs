@@ -1,5 +1,7 @@
 //! Makes the events of a check: one or more parts for each case, signed with the keys at hand or not at all.
 
+use std::sync::Arc;
+
 use countersign_ledger::envelope::{Envelope, MAX_PAYLOAD};
 use countersign_ledger::event::check::Access;
 use countersign_ledger::event::common::Serial;
@@ -7,7 +9,7 @@ use countersign_ledger::event::scalars::Label;
 use countersign_ledger::event::{Body, Event, Occurred};
 use countersign_ledger::hash::{EventHash, LedgerId};
 use countersign_ledger::id::{Author, CaseId, Subject};
-use countersign_ledger::keys::SigningKey;
+use countersign_ledger::keys::Signer;
 use countersign_ledger::submission::Submission;
 use countersign_ledger::time::{Clock as _, SystemClock};
 use serde_json::{Value, json};
@@ -27,7 +29,7 @@ pub(super) struct Maker<'a> {
     args: &'a NewArgs,
     ledger: LedgerId,
     author: Author,
-    keys: Vec<SigningKey>,
+    keys: Vec<Arc<dyn Signer>>,
     subject: Subject,
 }
 
@@ -56,7 +58,7 @@ impl<'a> Maker<'a> {
         args: &'a NewArgs,
         context: &Context,
         file: &CaseFile,
-        keys: Vec<SigningKey>,
+        keys: Vec<Arc<dyn Signer>>,
     ) -> Result<Self, Failure> {
         let holder = || file.holder_of(&keys.first()?.public().id());
         let author = args.author.clone().or_else(holder).ok_or_else(|| {
@@ -199,10 +201,7 @@ impl<'a> Maker<'a> {
         let payload = draft.payload();
         let event = Event::parse(&payload).map_err(Failure::usage)?;
         Body::parse(&event.kind, event.body()).map_err(Failure::usage)?;
-        let keys: Vec<&SigningKey> = self.keys.iter().collect();
-        let envelope =
-            if keys.is_empty() { Envelope::new(payload, Vec::new()) } else { Envelope::sign(payload, &keys) };
-        Ok(Submission { envelope: envelope.map_err(Failure::usage)?, disclosures: Vec::new() })
+        Ok(Submission { envelope: Envelope::sign(payload, &self.keys)?, disclosures: Vec::new() })
     }
 }
 

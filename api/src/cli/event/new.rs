@@ -1,13 +1,14 @@
 //! `event new`: drafts an event and checks its body against its kind.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use countersign_ledger::disclosure::{SystemSalts, conceal};
 use countersign_ledger::event::{Occurred, concealable, concealable_members, kind_info};
 use countersign_ledger::hash::EventHash;
 use countersign_ledger::id::{Author, CaseId, Kind, StreamId, Subject};
-use countersign_ledger::keys::SigningKey;
+use countersign_ledger::keys::Signer;
 use countersign_ledger::rule::{CORRECTION, CaseUse, is_authority_kind};
 use countersign_ledger::time::{Clock as _, SystemClock, Time};
 use serde_json::Value;
@@ -150,7 +151,7 @@ fn check_shape(args: &NewArgs) -> Result<(), Failure> {
     }
 }
 
-fn draft(args: &NewArgs, body: Value, keys: &[SigningKey], context: &Context) -> Result<Draft, Failure> {
+fn draft(args: &NewArgs, body: Value, keys: &[Arc<dyn Signer>], context: &Context) -> Result<Draft, Failure> {
     let stream = StreamId { case: args.case.clone(), subject: args.subject.clone() };
     let (ledger, after) = match &args.from {
         Some(path) => from_file(args, path, &stream, context)?,

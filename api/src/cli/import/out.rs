@@ -6,8 +6,9 @@
 //! with whatever was signed since.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use countersign_ledger::keys::SigningKey;
+use countersign_ledger::keys::Signer;
 use countersign_ledger::submission::Submission;
 
 use super::draft::Drafted;
@@ -23,7 +24,7 @@ pub(crate) struct Folder<'a> {
     /// Where.
     pub(crate) path: PathBuf,
     /// Who signs already.
-    pub(crate) keys: &'a [SigningKey],
+    pub(crate) keys: &'a [Arc<dyn Signer>],
     /// Who knows what the ledger has on the subjects, where that matters.
     pub(crate) client: Option<&'a Client>,
 }

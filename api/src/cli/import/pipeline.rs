@@ -7,13 +7,13 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use countersign_ledger::envelope::Envelope;
+use countersign_ledger::envelope::{Envelope, SignError};
 use countersign_ledger::event::Event;
 use countersign_ledger::id::TreeSize;
-use countersign_ledger::keys::SigningKey;
+use countersign_ledger::keys::{Signer, SignerError};
 use countersign_ledger::submission::Submission;
 use rayon::prelude::*;
 
@@ -58,7 +58,7 @@ impl Target<'_> {
         }
     }
 
-    fn keys(&self) -> &[SigningKey] {
+    fn keys(&self) -> &[Arc<dyn Signer>] {
         match self {
             Self::Nowhere => &[],
             Self::Files(folder) => folder.keys,
@@ -72,7 +72,7 @@ pub(crate) struct Destination<'a> {
     /// The server.
     pub(crate) client: &'a Client,
     /// Who signs.
-    pub(crate) keys: &'a [SigningKey],
+    pub(crate) keys: &'a [Arc<dyn Signer>],
     /// The ledger's size when the import began: entries from there on are this run's.
     pub(crate) began: TreeSize,
     /// Where receipts go.
@@ -83,6 +83,7 @@ pub(crate) struct Destination<'a> {
 enum Stopped {
     Input(GroupError),
     Client(ClientError),
+    Signer(SignerError),
 }
 
 impl From<Stopped> for Failure {
@@ -91,6 +92,7 @@ impl From<Stopped> for Failure {
             Stopped::Input(error) => Self::usage(format_args!("cannot read on: {error}"))
                 .hint("the rows before are settled; mend the file and import it again: what is recorded is not recorded twice"),
             Stopped::Client(error) => error.into(),
+            Stopped::Signer(error) => error.into(),
         }
     }
 }
@@ -142,10 +144,11 @@ fn produce(
             return;
         }
         let placed: Vec<Placed> = drafts.into_iter().map(|(group, made)| places.place(after, group, made)).collect();
-        let keys: Vec<&SigningKey> = target.keys().iter().collect();
-        let signed: Vec<Signed> = placed.into_par_iter().map(|placed| sign(placed, &keys)).collect();
+        let signed: Result<Vec<Signed>, SignerError> =
+            placed.into_par_iter().map(|placed| sign(placed, target.keys())).collect();
         progress();
-        if chunks.send(Ok(signed)).is_err() {
+        let unsigned = signed.is_err();
+        if chunks.send(signed.map_err(Stopped::Signer)).is_err() || unsigned {
             return;
         }
         if let Some(error) = stopped {
@@ -176,13 +179,19 @@ fn take(groups: &mut Groups) -> (Vec<Vec<super::read::Row>>, Option<GroupError>)
     (taken, None)
 }
 
-fn sign((group, placed): Placed, keys: &[&SigningKey]) -> Signed {
-    let signed = placed.and_then(|(drafted, payload)| {
-        let envelope = if keys.is_empty() { Envelope::new(payload, Vec::new()) } else { Envelope::sign(payload, keys) };
-        let envelope = envelope.map_err(|e| Fault::new("", e.to_string()))?;
-        Ok((drafted, Submission { envelope, disclosures: Vec::new() }))
-    });
-    (group, signed)
+/// Signs one event. A key that does not sign is no fault of the row.
+fn sign((group, placed): Placed, keys: &[Arc<dyn Signer>]) -> Result<Signed, SignerError> {
+    let (drafted, payload) = match placed {
+        Ok(placed) => placed,
+        Err(fault) => return Ok((group, Err(fault))),
+    };
+    let signed = match Envelope::sign(payload, keys) {
+        Ok(envelope) => Ok((drafted, Submission { envelope, disclosures: Vec::new() })),
+        Err(SignError::Envelope(e)) => Err(Fault::new("", e.to_string())),
+        Err(SignError::Signer(e)) => return Err(e),
+        Err(other) => Err(Fault::new("", other.to_string())),
+    };
+    Ok((group, signed))
 }
 
 /// Settles each event by itself, without the ledger.

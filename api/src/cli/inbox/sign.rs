@@ -2,12 +2,13 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use countersign_ledger::disclosure::{Disclosure, Matching, restore};
 use countersign_ledger::hash::EventHash;
 use countersign_ledger::id::{Author, CaseId, Kind, Seq};
-use countersign_ledger::keys::SigningKey;
+use countersign_ledger::keys::{Signer, SignerError, signature_by};
 use countersign_ledger::proposal::Signed;
 use serde::Serialize;
 use serde_json::Value;
@@ -147,7 +148,7 @@ pub(super) fn run(args: &SignArgs, context: &Context) -> Result<Exit, Failure> {
     context.confirm(&format!("sign {what} as {party} with {}?", count(context.global().keys.len(), "key")))?;
     let keys = context.some_keys()?;
     check_holders(&keys, &party, &book)?;
-    let signatures = signatures(&selected, &keys);
+    let signatures = signatures(&selected, &keys)?;
     let outcomes = client.sign_proposals(&signatures)?;
     let mut done = Vec::with_capacity(selected.len());
     for (proposal, shown) in selected.iter().zip(shown) {
@@ -264,7 +265,7 @@ fn present(out: &mut dyn Write, selected: &[Proposal], shown: &[Shown], totals: 
 }
 
 /// A key of another party would sign for that one.
-fn check_holders(keys: &[SigningKey], party: &Author, book: &KeyBook) -> Result<(), Failure> {
+fn check_holders(keys: &[Arc<dyn Signer>], party: &Author, book: &KeyBook) -> Result<(), Failure> {
     for key in keys {
         let keyid = key.public().id();
         match book.holder(&keyid)? {
@@ -280,16 +281,19 @@ fn check_holders(keys: &[SigningKey], party: &Author, book: &KeyBook) -> Result<
 }
 
 /// Signs the very bytes that were shown.
-fn signatures(selected: &[Proposal], keys: &[SigningKey]) -> Vec<Signed> {
+///
+/// # Errors
+/// When a key does not sign.
+fn signatures(selected: &[Proposal], keys: &[Arc<dyn Signer>]) -> Result<Vec<Signed>, SignerError> {
     let mut signatures = Vec::new();
     for submission in selected.iter().filter_map(|proposal| proposal.submission.as_ref()) {
         let (event, message) = (submission.envelope.event_hash(), submission.envelope.pae());
         for key in keys {
             let keyid = key.public().id();
-            signatures.push(Signed { event, keyid, signature: key.sign(&message) });
+            signatures.push(Signed { event, keyid, signature: signature_by(key, &message)? });
         }
     }
-    signatures
+    Ok(signatures)
 }
 
 fn outcome_of(

@@ -30,7 +30,7 @@ fn keyring() -> Keyring {
 /// Begins a ledger in a folder, with parties and a case, and stops it.
 fn begin(folder: &Path) -> DataArgs {
     let args = args(folder);
-    let ledger = create_data(&args, vec![key("log")], genesis()).unwrap();
+    let ledger = create_data(&args, vec![key("log").into()], genesis()).unwrap();
     let world = world(ledger);
     world.enroll("us-dsca", &["donor"]);
     world.enroll("xa-mod", &["recipient", "custodian"]);
@@ -112,7 +112,7 @@ fn what_is_missing_is_told_with_a_way_out() {
     assert!(failure.message.contains("there is no ledger") && failure.hint.unwrap().contains("init"));
 
     let args = begin(folder.path());
-    let failure = create_data(&args, vec![key("log")], genesis()).unwrap_err();
+    let failure = create_data(&args, vec![key("log").into()], genesis()).unwrap_err();
     assert_eq!(failure.exit, Exit::Usage, "{failure}");
     let elsewhere = DataArgs { high_water: Some(folder.path().join("gone")), ..args.clone() };
     assert!(open_data(&elsewhere, &keyring()).unwrap_err().hint.unwrap().contains("--high-water"));
