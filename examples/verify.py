@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks a full bundle or a receipt of a Countersign ledger, with code that shares nothing with the project's own.
+"""Checks a bundle, an extract or a receipt of a Countersign ledger, with code that shares nothing with the project's own.
 
 Written from SPEC.md alone; the numbers after a section sign are its sections. It needs Python 3.9 and one package:
 
@@ -8,8 +8,8 @@ Written from SPEC.md alone; the numbers after a section sign are its sections. I
     python3 verify.py receipt entry.receipt.json --ledger ID [--bundle bundle.jsonl] [--trust FILE] [--json]
     python3 verify.py vectors tests/vectors
 
-A bundle.jsonl.zst is read where the package `zstandard` is there; else unpack it with `zstd -d` first. The whole ledger is
-read once. Extracts are not read: `countersign-verify` does that. Exit status: 0 verified, 1 failed, 2 not checked, 3 partial.
+A bundle.jsonl.zst is read where the package `zstandard` is there; else unpack it with `zstd -d` first. Exit status: 0 verified,
+1 failed, 2 not checked, 3 partial (any extract).
 """
 import argparse
 import base64
@@ -27,8 +27,8 @@ try:
 except ImportError:
     sys.exit("error: the Python package cryptography is not installed\nhint: pip install cryptography")
 
-CODES = ("FORMAT LEDGER CHAIN TREE CHECKPOINT WITNESS CONSISTENT SIGNATURE KEY POLICY STREAM POINTERS TIME DISCLOSURE "
-         "EVIDENCE").split()
+CODES = ("FORMAT LEDGER CHAIN TREE CHECKPOINT WITNESS CONSISTENT SIGNATURE KEY POLICY STREAM POINTERS SEAL TIME "
+         "DISCLOSURE EVIDENCE").split()
 MAX_ENTRY, MAX_LINE, MAX_PAYLOAD, MAX_NOTE, MAX_DEPTH, MAX_INT = 65_535, 1 << 20, 45_000, 1 << 18, 16, 2**53 - 1
 DAY = 86_400_000
 EVENT_TYPE = "application/vnd.countersign.event.v1+json"
@@ -210,12 +210,13 @@ class Tree:
     def __init__(self):
         self.size, self.peaks = 0, []
 
-    def push(self, leaf):
-        n = self.size
+    def push(self, root, height=0):
+        """Appends a complete subtree; its size divides that of what is there."""
+        n = self.size >> height
         while n & 1:
-            leaf, n = sha(b"\1", self.peaks.pop(), leaf), n >> 1
-        self.peaks.append(leaf)
-        self.size += 1
+            root, n = sha(b"\1", self.peaks.pop(), root), n >> 1
+        self.peaks.append(root)
+        self.size += 1 << height
 
     def root(self):
         if not self.peaks:
@@ -277,8 +278,11 @@ class Note:
 
     def by(self, key):
         """Whether the log with this key signed."""
-        own = [s for name, id_, s in self.signatures if (name, id_) == (key.name, key.id)]
-        return self.origin == key.name and any(signed(key.public, s, self.text) for s in own)
+        return self.origin == key.name and any(signed(key.public, s, self.text) for s in self.named(key))
+
+    def named(self, key):
+        """The signatures that bear a key's name and id, valid or not."""
+        return [s for name, id_, s in self.signatures if (name, id_) == (key.name, key.id)]
 
     def cosigned(self, key):
         """The oldest time at which the witness with this key cosigned; False where a line of it is wrong; or None."""
@@ -722,6 +726,7 @@ class Authority:
         new = self.introduced(event)
         fresh = {keyid for keyid, _ in new if keyid not in self.publics}
         corrected = self.events.get(event.get("corrects"), (None, None))[1]
+        act.hidden = act.hidden and "corrects" in event and event["corrects"] not in self.events
         governors = fresh if kind == "ledger.created" else self.governors
         for keyid in entry["signatures"]:
             key = self.keys.get(keyid)
@@ -731,6 +736,7 @@ class Authority:
                 pass
             elif key and self.counts(key, kind, entry["ms"], corrected):
                 act.keys.setdefault(key.party, []).append(key)
+                act.doubtful = act.doubtful or act.hidden and "*" not in key.uses
             else:
                 fault = fault or f"key {keyid} does not count here"
         logs = [VKey(body["log_key"], 1).public] if kind in ("ledger.created", "log_key.rotated") else []
@@ -818,7 +824,7 @@ class Authority:
             yield f"{kind} is on {want}"
         if kind not in BODIES and type_ in ("ledger", "party", "case"):
             yield f"no other kind is on a {type_}"
-        if kind in ("party.enrolled", "case.opened") and not starts:
+        if kind in ("party.enrolled", "case.opened") and starts is False:
             yield f"{kind} starts its stream"
         if kind not in ("party.enrolled", "case.opened") and type_ in ("party", "case") and starts:
             yield f"{kind} starts no {type_}"
@@ -839,7 +845,7 @@ class Authority:
         before = self.cases.get(case, {})
         roles_ = body["roles"] if kind == "case.opened" else before
         corrected = None
-        if kind == "statement.corrected":
+        if kind == "statement.corrected" and not act.hidden:
             corrected = self.events.get(event["corrects"])
             if not corrected or corrected[0] != (case, subject) or corrected[1] in BODIES or corrected[1] == kind:
                 yield "corrects names no event that can be corrected"
@@ -850,6 +856,8 @@ class Authority:
         else:
             if row["case"] != "any" and (case is None) != (row["case"] == "forbidden"):
                 yield f"a case is {row['case']}"
+            if act.hidden:
+                return
             if "corrected" in row["rule"]:
                 if corrected and (signed_that - parties or corrected[3] and not quorum):
                     yield "not all who signed the corrected event signed"
@@ -944,8 +952,10 @@ class Authority:
 class Act:
     """Who signed an event with keys that count."""
 
-    def __init__(self):
+    def __init__(self, hidden=False):
         self.keys, self.governors, self.quorum = {}, 0, False
+        self.hidden = hidden  # something is not shown; then: what this corrects is not
+        self.doubtful = False  # whether a key may correct that
 
 
 # --- §11: files ---------------------------------------------------------------------------------------------------------
@@ -1017,7 +1027,7 @@ class Report:
                            "detail": None} for c in CODES}
         self.verdict = self.ledger = self.size = None
         self.shown = self.undisclosed = 0
-        self.suspect, self.newer = [], False
+        self.suspect, self.sealed, self.newer, self.extract = [], [], False, False
 
     def set(self, code, result, detail, seq=None, line=None, expected=None, found=None):
         """Keeps the first fault, and no doubt beside it."""
@@ -1031,7 +1041,7 @@ class Report:
     def conclude(self):
         results = {c["result"] for c in self.checks.values()}
         self.verdict = ("failed" if "failed" in results else "not_checked" if self.newer else
-                        "partial" if "undecided" in results else "verified")
+                        "partial" if self.extract or "undecided" in results else "verified")
         return self
 
     def status(self):
@@ -1039,19 +1049,101 @@ class Report:
 
     def json(self):
         return {"verdict": self.verdict, "ledger": self.ledger, "size": self.size, "shown": self.shown,
-                "undisclosed": self.undisclosed, "checks": list(self.checks.values()), "suspect": self.suspect}
+                "undisclosed": self.undisclosed, "checks": list(self.checks.values()), "suspect": self.suspect,
+                "sealed": self.sealed}
+
+
+# --- §15: seals ---------------------------------------------------------------------------------------------------------
+SEAL = record({"size": integer(0, MAX_INT), "streams": integer(0, MAX_INT), "root": form(HASH)})
+PATH = array(form(HASH), 0, 256)
+SEALED = record({"case": nullable(form(ID)), "path": PATH},
+                {"subject": form("[a-z_]+/" + ID), "within": PATH,
+                 "instead": nullable(record({"key": form(HASH), "value": form(HASH)}))})
+NOTHING = sha(b"\2")
+
+
+def bit(key, at):
+    return key[at // 8] >> (7 - at % 8) & 1
+
+
+def keyed(pairs, depth=0):
+    """K of a dictionary."""
+    if len(pairs) < 2:
+        return sha(b"\3", *next(iter(pairs.items()))) if pairs else NOTHING
+    halves = {}, {}
+    for key, value in pairs.items():
+        halves[bit(key, depth)][key] = value
+    return sha(b"\4", keyed(halves[0], depth + 1), keyed(halves[1], depth + 1))
+
+
+def climb(key, end, siblings):
+    for depth in range(len(siblings) - 1, -1, -1):
+        pair = end, bytes.fromhex(siblings[depth])
+        end = sha(b"\4", *(reversed(pair) if bit(key, depth) else pair))
+    return end
+
+
+class Streams:
+    """The streams of the entries shown so far: case ("" for none) to key of the subject to [e, head, a, last]."""
+
+    def __init__(self):
+        self.cases, self.lines, self.seal, self.asked, self.waiting = {}, 0, None, set(), None
+
+    def settle(self):
+        """What the entry before says counts from here on."""
+        if self.waiting:
+            for stream, hash_, at in self.waiting:
+                case, key = stream[0] or "", sha(stream[1].encode())
+                one = self.cases.setdefault(case, {}).setdefault(key, [0, None, 0, bytes(32)])
+                one[at], one[at + 1] = one[at] + 1, bytes.fromhex(hash_)
+        self.seal, self.waiting, self.asked = None, None, set()
+
+    def tree(self, case):
+        return {key: sha(b"\5", e.to_bytes(8, "big"), head, a.to_bytes(8, "big"), last)
+                for key, (e, head, a, last) in self.cases[case].items()}
+
+    def root(self):
+        return keyed({sha(case.encode()): keyed(self.tree(case)) for case in self.cases}).hex()
+
+    def proven(self, line):
+        """The root that a `sealed` line leads to, and how many events it is of."""
+        case = line["case"] or ""
+        key, tree = sha(case.encode()), self.tree(case) if case in self.cases else None
+
+        def instead(key, way):
+            need("instead" in line, "nothing of it is shown, and the line does not say that there is nothing")
+            if line["instead"] is None:
+                return NOTHING
+            other, value = (bytes.fromhex(line["instead"][m]) for m in ("key", "value"))
+            need(other != key and all(bit(other, i) == bit(key, i) for i in range(len(way))), "instead is not on the way")
+            return sha(b"\3", other, value)
+
+        if "within" in line:
+            subject = sha(line["subject"].encode())
+            shown = tree and subject in tree
+            end = sha(b"\3", subject, tree[subject]) if shown else instead(subject, line["within"])
+            end = sha(b"\3", key, climb(subject, end, line["within"]))
+            events = self.cases[case][subject][0] if shown else 0
+        else:
+            shown = tree is not None
+            need(not shown or "subject" not in line, "its case has streams")
+            end = sha(b"\3", key, keyed(tree)) if shown else instead(key, line["path"])
+            events = sum(one[0] for one in self.cases[case].values()) if shown else 0
+        need(not shown or "instead" not in line, "it is shown, and the line says that there is nothing")
+        return climb(key, end, line["path"]).hex(), events
 
 
 class Bundle:
-    """One pass over a full bundle."""
+    """One pass over a bundle."""
 
     def __init__(self, path, ledger, trust=None, previous=None, evidence=(), receipt=None):
         self.report, self.given, self.trust, self.previous = Report(), ledger, trust, previous
         self.receipt, self.state, self.tree = receipt, Authority(), Tree()
         self.ledger = self.note = self.header = self.before = self.time = self.root = self.root_then = None
-        self.governance, self.heads, self.ids, self.stopped, self.withheld = None, {}, set(), False, False
-        self.lost = False
-        self.current, self.given_here, self.oldest = None, [], None
+        self.governance, self.heads, self.ids, self.stopped = None, {}, set(), False
+        self.shown, self.hidden, self.torn, self.lost = set(), False, False, False
+        self.streams, self.unread, self.sealing = Streams(), False, False
+        self.current, self.given_here, self.discloses, self.oldest = None, [], False, None
         self.evidence = {file: False for file in evidence}
         self.number = 0
         self.read(path)
@@ -1101,8 +1193,7 @@ class Bundle:
         except Malformed as e:
             self.note = None
             self.report.fail("FORMAT", str(e), line=1)
-        if self.header and self.header["scope"] != "full":
-            raise NotChecked("this is an extract: this program reads full bundles; countersign-verify reads extracts")
+        self.report.extract = bool(self.header) and self.header["scope"] != "full"
         if self.note and self.trust:
             self.oldest = self.trust.oldest(self.note)
         return True
@@ -1116,34 +1207,113 @@ class Bundle:
         start = (line or b"")[:200].lstrip()
         if re.match(rb'\{\s*"disclosure"', start):
             return self.disclosure(line)
+        if re.match(rb'\{\s*"sealed"', start):
+            return self.sealed(line)
         if re.match(rb'\{\s*"withheld"', start):
-            self.report.fail("FORMAT", "a full bundle with a withheld leaf", self.tree.size, self.number)
-            self.stop("a leaf is withheld")
-            self.withheld = True
-            return False
+            return self.withheld(line)
         if line is not None and b'"envelope"' not in line and b'"seq"' not in line:
             return self.report.fail("FORMAT", "neither an entry nor a disclosure", line=self.number)
         if re.match(rb'\{\s*"countersign_bundle"', start):
             return self.report.fail("FORMAT", "a second first line", line=self.number)
         self.finish()
+        self.streams.settle()
         seq = self.tree.size
         if self.note and seq >= self.note.size:
             return self.report.fail("FORMAT", f"an entry beyond the size {self.note.size}", seq, self.number)
         if self.receipt and self.receipt.index == seq and leaf != self.receipt.leaf:
             self.report.fail("TREE", "the bundle has another entry there than the receipt", seq, self.number)
         self.report.shown += 1
+        self.shown.add(seq)
+        self.discloses = True
         try:
             self.entry(line, seq)
         except Malformed as e:
+            self.unread = True
             self.report.fail("FORMAT", str(e), seq, self.number)
             self.stop("entry 0 is malformed" if seq == 0 else "the event is malformed", seq == 0)
         except Newer as e:
             self.newer(str(e), seq, self.number, ("FORMAT",))
             self.stop(str(e))
+            self.unread, self.streams.seal = True, "newer"
         self.before = leaf
         self.tree.push(leaf)
         if self.previous and self.previous.size == seq + 1:
             self.root_then = self.tree.root()
+
+    def withheld(self, line):
+        """Leaves that are not shown: a whole subtree. False when there is no going on without them."""
+        self.finish()
+        self.streams.settle()
+        try:
+            one, seq = parse(line), self.tree.size
+            record({"withheld": record({"start": integer(0, MAX_INT), "end": integer(0, MAX_INT), "hash": form(HASH)})})(one)
+            start, end, root = (one["withheld"][m] for m in ("start", "end", "hash"))
+            length = end - start
+            need(length > 0 and length & length - 1 == 0 and start % length == 0, "not the leaves of one subtree")
+            need(start == seq and not (self.note and end > self.note.size), f"not the leaves from {seq} on, within the tree")
+            need(start > 0, "entry 0 is withheld")
+            need(not self.header or self.header["scope"] != "full", "a full bundle with a withheld leaf")
+        except Malformed as e:
+            self.report.fail("FORMAT", str(e), line=self.number)
+            self.stop("a leaf is withheld")
+            self.torn = True
+            return False
+        self.tree.push(bytes.fromhex(root), length.bit_length() - 1)
+        self.before, self.hidden, self.report.extract = bytes.fromhex(root) if length == 1 else None, True, True
+        if self.previous and self.previous.size == end:
+            self.root_then = self.tree.root()
+
+    def sealed(self, line):
+        """§15: a line on what the seal before it proves."""
+        streams, place = self.streams, (self.tree.size - 1, self.number)
+        self.finish()
+        streams.lines += 1
+        try:
+            one = parse(line)
+            record({"sealed": SEALED})(one)
+            one = one["sealed"]
+            need("within" not in one or "subject" in one, "within stands beside a subject")
+            need(streams.lines <= 1024, "more than 1,024 sealed lines")
+            if streams.seal == "newer":
+                return
+            need(streams.seal is not None, "a sealed line stands after a seal")
+            name = (one["case"], one.get("subject"))
+            need(name not in streams.asked, "a case or stream twice after one seal")
+            streams.asked.add(name)
+        except Malformed as e:
+            return self.report.fail("FORMAT", str(e), line=self.number)
+        if self.unread:
+            return self.report.set("SEAL", "undecided", "an entry before the seal could not be read", *place)
+        try:
+            root, events = streams.proven(one)
+            need(root == streams.seal, "something is left out or was changed")
+            self.report.sealed.append({"seq": place[0], "case": name[0], "subject": name[1], "events": events})
+        except Malformed as e:
+            self.report.fail("SEAL", str(e), *place)
+
+    def judge_seal(self, event, entry, place):
+        """SEAL of an entry, and what it is for those after it."""
+        case, subject, hash_ = event.get("case"), event["subject"], sha(pae(entry["payload"])).hex()
+        self.streams.waiting = [((case, subject), hash_, 0)]
+        about = event["body"].get("about")
+        if case is None and subject.startswith("statement/") and isinstance(about, str) and about in self.state.events:
+            self.streams.waiting.append((self.state.events[about][0], hash_, 2))
+        if event["kind"] != "streams.sealed":
+            return
+        self.sealing, body, self.streams.seal = True, event["body"], "malformed"
+        try:
+            SEAL(body)
+            need(case is None and subject.startswith("seal/"), "a seal has no case, and is on a seal")
+            need(body["size"] == entry["seq"], "a seal says another position than its own")
+            self.streams.seal = body["root"]
+            if not self.unread and not self.hidden:
+                count = sum(map(len, self.streams.cases.values()))
+                need(body["streams"] == count, f"there are {count} streams")
+                need(body["root"] == self.streams.root(), "the root over all streams is another")
+        except Malformed as e:
+            return self.report.fail("SEAL", str(e), *place)
+        if self.unread:
+            self.report.set("SEAL", "undecided", "an entry before the seal could not be read", *place)
 
     def stop(self, why, for_good=True):
         """Nothing can be said of this entry; nor, for good, of what rests on what it may have set."""
@@ -1155,10 +1325,12 @@ class Bundle:
         try:
             one = parse(line)
             record({"disclosure": lambda v: need(isinstance(v, str), "not a text")})(one)
-            need(self.tree.size > 0, "a disclosure before any entry")
         except Malformed as e:
             return self.report.fail("FORMAT", str(e), self.tree.size - 1 if self.tree.size else None, self.number)
-        if len(self.given_here) <= 256:  # one more than may be, so that it is noticed
+        if not self.discloses:
+            for code in ("FORMAT", "DISCLOSURE"):
+                self.report.fail(code, "a disclosure that follows no entry", line=self.number)
+        elif len(self.given_here) <= 256:  # one more than may be, so that it is noticed
             self.given_here.append((one["disclosure"], self.number))
 
     def finish(self):
@@ -1169,7 +1341,7 @@ class Bundle:
                 self.report.undisclosed += undisclosed(event, self.given_here)
             except Malformed as e:
                 self.report.fail("DISCLOSURE", str(e), seq, e.line or number)
-        self.current, self.given_here = None, []
+        self.current, self.given_here, self.discloses = None, [], False
 
     def entry(self, line, seq):
         try:
@@ -1177,7 +1349,9 @@ class Bundle:
         except (ValueError, KeyError, TypeError, RecursionError):
             prev = None
         wanted = (self.before or bytes(32)).hex()
-        if not matches(HASH, prev):
+        if seq and self.before is None:
+            self.report.set("CHAIN", "undecided", "the leaf before it is withheld", seq, self.number)
+        elif not matches(HASH, prev):
             self.report.set("CHAIN", "undecided", "prev could not be read", seq, self.number)
         elif prev != wanted:
             self.report.fail("CHAIN", "prev is not the leaf hash before it", seq, self.number, wanted, prev)
@@ -1199,6 +1373,7 @@ class Bundle:
         for file in event.get("evidence", ()):
             if (file["sha256"], file["size"]) in self.evidence:
                 self.evidence[file["sha256"], file["size"]] = True
+        self.judge_seal(event, entry, (seq, self.number))
         if not self.stopped:
             self.judge(entry, event, hash_, seq)
             self.current = (event, seq, self.number)
@@ -1240,16 +1415,25 @@ class Bundle:
         pointers = {"governance": self.governance, "stream": self.heads.get(stream, (None,))[0],
                     "case": None if case is None else self.heads.get((case, f"case/{case}"), (None,))[0]}
         for name, wanted in pointers.items():
-            if entry[name] != wanted:
-                self.misplaced("POINTERS", f"{name} points elsewhere", place, wanted, entry[name])
+            found = entry[name]
+            if found != wanted:
+                later = found is None or found >= seq or wanted is not None and wanted > found
+                doubt = self.lost or name == "stream" and not later and found not in self.shown
+                report.set("POINTERS", "undecided" if doubt else "failed", f"{name} points elsewhere", *place, wanted, found)
         # STREAM
-        starts, after = stream not in self.heads, event["after"]
-        if starts != (after is None):
-            self.misplaced("STREAM", "after is null exactly where a stream starts", place)
-        elif not starts:
-            named = state.events.get(after)
-            if not named or named[0] != stream or type_ in ("ledger", "case") and after != self.heads[stream][1]:
-                self.misplaced("STREAM", "after names no event that it may", place, self.heads[stream][1], after)
+        head, after, named = self.heads.get(stream), event["after"], state.events.get(event["after"])
+        strict = type_ in ("ledger", "case")
+        if after is None:
+            doubt, false = self.lost or self.hidden, head or self.hidden and entry["stream"] is not None
+        else:
+            known = entry["stream"] is None or strict and head and entry["stream"] == head[0]
+            doubt = self.lost or self.hidden and not named and not known
+            false = not head or not named or named[0] != stream or strict and after != head[1]
+        if false or after is None and doubt:
+            result = "failed" if after is None and false and not self.lost or not doubt else "undecided"
+            report.set("STREAM", result, "after names no event that it may", *place, head and head[1], after)
+        always = type_ in ("ledger", "party") or not self.hidden
+        starts = False if head else True if after is None or always else None
         if (event["author"], event["id"]) in self.ids:
             report.fail("STREAM", "an id that this author used before", *place)
         self.ids.add((event["author"], event["id"]))
@@ -1269,10 +1453,14 @@ class Bundle:
             if public and not signed(public, signature, message):
                 report.fail("SIGNATURE", f"the signature by {keyid} is not valid", *place)
         # KEY, POLICY
-        act = Act()
+        act = Act(self.hidden)
         fault = state.judge_keys(event, entry, act)
         if fault:
             report.fail("KEY", fault, *place)
+        if act.doubtful:
+            report.set("KEY", "undecided", "whether a key may correct an event that is not shown", *place)
+        if act.hidden:
+            report.set("POLICY", "undecided", "it corrects an event that is not shown", *place)
         for fault in state.judge_policy(event, entry, act, starts):
             report.fail("POLICY", fault, *place)
         for keyid in entry["signatures"]:
@@ -1297,15 +1485,18 @@ class Bundle:
             for code in ("TREE", "CHECKPOINT", "CONSISTENT"):
                 report.set(code, "undecided", why)
         else:
-            if self.withheld:
+            if self.torn:
                 report.set("TREE", "undecided", "a leaf is withheld")
             elif self.tree.size != self.note.size:
                 report.fail("FORMAT", f"{self.tree.size} leaves of {self.note.size}")
-            if self.tree.root() != self.note.root and not self.withheld:
+            if self.tree.root() != self.note.root and not self.torn:
                 report.fail("TREE", "the root is another", None, None, self.note.root.hex(), self.tree.root().hex())
             key = self.log_key(self.note.size)
             if key is None:
                 report.set("CHECKPOINT", "undecided", "no log key could be read")
+            elif self.hidden and self.note.size - 1 not in self.shown and (
+                    self.note.by(key) or self.note.origin == key.name and not self.note.named(key)):
+                report.set("CHECKPOINT", "undecided", "the last leaf is not shown: a later log key may be withheld")
             elif not self.note.by(key) and self.stopped:
                 report.set("CHECKPOINT", "undecided", "the log key may have been rotated where this could not read")
             elif not self.note.by(key):
@@ -1327,7 +1518,10 @@ class Bundle:
                 report.set("CONSISTENT", "undecided", "not every leaf is there")
             elif (self.root_then or sha()) != self.previous.root:
                 report.fail("CONSISTENT", "fork: the earlier checkpoint is of another history")
-        judge_evidence(report, self.evidence)
+        judge_evidence(report, self.evidence, self.hidden)
+        self.end_of_seals()
+        if self.hidden:
+            report.set("STREAM", "undecided", "ids in withheld entries are not seen")
         for keyid, key in self.state.keys.items():
             if key.revoked and key.revoked[2] is not None:
                 report.suspect += [{"seq": seq, "keyid": keyid, "party": key.party, "revocation": key.revoked[0],
@@ -1336,10 +1530,23 @@ class Bundle:
         report.suspect.sort(key=lambda s: (s["seq"], s["keyid"]))
         report.conclude()
 
+    def end_of_seals(self):
+        """SEAL of the whole: in an extract a line must be of all that the label names."""
+        scope = self.header["scope"] if self.header and isinstance(self.header["scope"], dict) else {}
+        covering = [s["seq"] for s in self.report.sealed
+                    if "case" in scope and s["case"] == scope["case"] and s["subject"] in (None, scope.get("subject"))]
+        if self.hidden and not covering:
+            self.report.set("SEAL", "undecided", "no seal shows that nothing of the label is left out")
+        elif not self.hidden and not self.sealing:
+            self.report.set("SEAL", "not_applicable", "no seal is shown")
+        self.report.sealed_before = max(covering, default=None) if self.report.checks["SEAL"]["result"] == "ok" else None
 
-def judge_evidence(report, evidence):
+
+def judge_evidence(report, evidence, hidden=False):
     missing = [file for file, found in evidence.items() if not found]
-    if missing:
+    if missing and hidden:
+        report.set("EVIDENCE", "undecided", "an entry that is not shown may name the file")
+    elif missing:
         report.fail("EVIDENCE", f"a file with SHA-256 {missing[0][0]} of {missing[0][1]} bytes is named nowhere")
     elif not evidence:
         report.set("EVIDENCE", "not_applicable", "no evidence file was given")
@@ -1367,7 +1574,7 @@ class Receipt:
     def __init__(self, data, ledger, trust):
         self.report, self.index, self.leaf, self.note = Report(), None, None, None
         report = self.report
-        for code in ("LEDGER", "CHAIN", "SIGNATURE", "KEY", "POLICY", "STREAM", "POINTERS", "TIME"):
+        for code in ("LEDGER", "CHAIN", "SIGNATURE", "KEY", "POLICY", "STREAM", "POINTERS", "SEAL", "TIME"):
             report.set(code, "undecided", "a receipt alone does not decide it; give the bundle too")
         self.event = None
         try:
@@ -1436,7 +1643,7 @@ def check_receipt(o):
             if own.checks[code]["result"] == "undecided" or check["result"] == "failed":
                 own.checks[code] = check
         own.checks["CONSISTENT"] = theirs.checks["CONSISTENT"]
-        for member in ("ledger", "size", "shown", "undisclosed", "suspect"):
+        for member in ("ledger", "size", "shown", "undisclosed", "suspect", "sealed", "extract"):
             setattr(own, member, getattr(theirs, member))
         own.newer = own.newer or theirs.newer
     named = [(e["sha256"], e["size"]) for e in (receipt.event or {}).get("evidence", ())]
@@ -1512,6 +1719,10 @@ def vectors(o):
         differs = [] if (report.verdict, report.status()) == (expect["verdict"], expect["exit"]) else [f"verdict {report.verdict}"]
         differs += [f"{c} did not fail" for c in wanted if c not in failed]
         differs += [f"{c} failed: {report.checks[c]}" for c in failed if c not in wanted and c not in expect.get("may_fail", ())]
+        if expect["undecided"] is not None:
+            found = {c["code"] for c in report.checks.values() if c["result"] == "undecided"}
+            differs += [f"undecided {sorted(found)}"] if found != set(expect["undecided"]) else []
+            differs += [f"sealed {report.sealed}"] if report.sealed != expect.get("sealed", []) else []
         differs += [f"{c} failed at {failed[c]}" for c in wanted if c in failed and wanted[c] not in ("any", failed[c])]
         if expect["verdict"] == "verified":
             differs += [f"suspect {report.suspect}"] if [s["seq"] for s in report.suspect] != expect["suspect"] else []

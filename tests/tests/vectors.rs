@@ -112,6 +112,12 @@ fn compare(vector: &Value, status: Option<i32>, output: &str) -> Vec<String> {
             wrong.push(format!("undecided: expected {undecided:?}, found {found:?}"));
         }
     }
+    if expect["undecided"].is_array() {
+        let sealed = expect.get("sealed").cloned().unwrap_or_else(|| Value::Array(Vec::new()));
+        if sealed != report["sealed"] {
+            wrong.push(format!("sealed: expected {sealed}, found {}", report["sealed"]));
+        }
+    }
     if expect["verdict"] == "verified" {
         let suspect: Vec<&Value> = report["suspect"].as_array().into_iter().flatten().map(|s| &s["seq"]).collect();
         let wanted: Vec<&Value> = expect["suspect"].as_array().unwrap().iter().collect();

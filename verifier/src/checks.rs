@@ -18,6 +18,7 @@ pub enum Code {
     Policy,
     Stream,
     Pointers,
+    Seal,
     Time,
     Disclosure,
     Evidence,
@@ -25,7 +26,7 @@ pub enum Code {
 
 impl Code {
     /// All of them, in the order of SPEC §13.
-    pub const ALL: [Code; 15] = [
+    pub const ALL: [Code; 16] = [
         Code::Format,
         Code::Ledger,
         Code::Chain,
@@ -38,6 +39,7 @@ impl Code {
         Code::Policy,
         Code::Stream,
         Code::Pointers,
+        Code::Seal,
         Code::Time,
         Code::Disclosure,
         Code::Evidence,
@@ -58,6 +60,7 @@ impl Code {
             Code::Policy => "POLICY",
             Code::Stream => "STREAM",
             Code::Pointers => "POINTERS",
+            Code::Seal => "SEAL",
             Code::Time => "TIME",
             Code::Disclosure => "DISCLOSURE",
             Code::Evidence => "EVIDENCE",
@@ -79,6 +82,7 @@ impl Code {
             Code::Policy => "those signed who had to",
             Code::Stream => "each event follows one that its signers had seen",
             Code::Pointers => "nothing that bears on an entry is left out",
+            Code::Seal => "nothing sealed is left out",
             Code::Time => "times are in order and within bounds",
             Code::Disclosure => "disclosed values are those that were signed",
             Code::Evidence => "the evidence files are those that were named",

@@ -6,6 +6,7 @@ use crate::hash::{EventHash, Hash};
 use crate::json::{MAX_DEPTH, MAX_INTEGER, Value, parse};
 use crate::policy::CORRECTED;
 use crate::scalar::{is_author, is_event_uuid, is_id, is_kind, is_word};
+use crate::seal::{SEALED, SealBody};
 use crate::time::{DAY, Instant};
 
 /// The payload type of version 1.
@@ -100,6 +101,10 @@ pub struct Event {
     pub evidence: Vec<Evidence>,
     /// The event that it corrects.
     pub corrects: Option<EventHash>,
+    /// The hash in `about` of a statement outside a case (SPEC §15).
+    pub about: Option<EventHash>,
+    /// What it seals, if it is a seal; its form is a matter of SEAL (SPEC §15).
+    pub seal: Option<Box<Result<SealBody, Malformed>>>,
     /// What it changes, if it is of an authority kind.
     pub act: Option<Box<Act>>,
 }
@@ -189,8 +194,31 @@ impl Event {
         };
         let corrects = if kind == CORRECTED { Some(EventHash(f.hash("corrects")?)) } else { None };
         fields.finish()?;
-        Ok(Event { ledger, id, kind, subject, case, after, author, signers, until, occurred, evidence, corrects, act })
+        let about = if case.is_none() && subject.kind() == "statement" { about(body) } else { None };
+        let seal = (kind == SEALED).then(|| Box::new(SealBody::read(body)));
+        Ok(Event {
+            ledger,
+            id,
+            kind,
+            subject,
+            case,
+            after,
+            author,
+            signers,
+            until,
+            occurred,
+            evidence,
+            corrects,
+            about,
+            seal,
+            act,
+        })
     }
+}
+
+fn about(body: &Value<'_>) -> Option<EventHash> {
+    let text = body.member("about")?.as_str()?;
+    Hash::from_hex(text.as_bytes()).map(EventHash)
 }
 
 fn signers(value: &Value<'_>) -> Result<Vec<String>, Malformed> {

@@ -6,6 +6,7 @@
 mod entry;
 mod finish;
 mod people;
+mod seals;
 mod streams;
 
 use std::collections::HashMap;
@@ -26,11 +27,13 @@ use crate::time::Instant;
 use crate::trust::Trust;
 use crate::witnessed::Witnessed;
 use people::People;
+use seals::Seals;
 use streams::Streams;
 
 pub(crate) use entry::beyond_cosignature;
 pub(crate) use finish::{cosigners, signed_by_log, trusted_log_fault, witness_fault};
 pub use people::{Suspect, SuspectBy};
+pub use seals::Sealed;
 
 /// What the user gave to check against.
 #[derive(Default)]
@@ -140,6 +143,8 @@ pub struct Fold<'g> {
     events: Table,
     ids: Table,
     people: People,
+    seals: Seals,
+    seal_shown: bool,
     previous: Probed,
     probed: Probed,
     /// The evidence files with a hash, by their numbers.
@@ -185,6 +190,8 @@ impl<'g> Fold<'g> {
             events: Table::default(),
             ids: Table::default(),
             people: People::default(),
+            seals: Seals::default(),
+            seal_shown: false,
             previous: Probed::default(),
             probed: Probed::default(),
             evidence_by_hash: by_hash(&given.evidence),
@@ -245,8 +252,13 @@ impl<'g> Fold<'g> {
             self.checks.fail(Code::Format, place, fault.clone());
             self.checks.fail(Code::Disclosure, place, fault);
         }
+        if matches!(prepared.item, Item::Leaf { .. } | Item::Withheld(_)) {
+            self.settle_seals();
+        }
         match prepared.item {
             Item::Other(fault) => self.malformed(Place::line(line), &fault),
+            Item::Sealed(Ok(sealed)) => self.sealed_line(line, sealed),
+            Item::Sealed(Err(fault)) => self.malformed(Place::line(line), &fault),
             Item::Withheld(Ok(withheld)) => self.hide(line, withheld, observer.as_deref_mut()),
             Item::Withheld(Err(fault)) => {
                 self.malformed(Place::line(line), &fault);

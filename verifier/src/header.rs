@@ -57,7 +57,8 @@ impl From<Malformed> for HeaderError {
     }
 }
 
-fn json<'a>(line: &'a [u8], what: &str) -> Result<Value<'a>, Malformed> {
+/// The JSON of a line that is no entry.
+pub(crate) fn json<'a>(line: &'a [u8], what: &str) -> Result<Value<'a>, Malformed> {
     parse(line, 3).map_err(|e| {
         Malformed::new(
             format!("{what} byte {}", e.offset),

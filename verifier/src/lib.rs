@@ -6,7 +6,8 @@
 //!
 //! Small things come first: [`hash`], [`scalar`], [`time`], [`json`], [`fields`], [`keys`]; then what others
 //! published: [`merkle`], [`note`], [`checkpoint`], [`proof`], [`trust`], [`witnessed`]; then what this format adds: [`entry`],
-//! [`event`], [`act`], [`policy`], [`disclosure`], [`header`]; then the judgement: [`authority`], [`signing`],
+//! [`event`], [`act`], [`policy`], [`disclosure`], [`header`], [`seal`], [`keyed_tree`]; then the judgement:
+//! [`authority`], [`signing`],
 //! [`judge`], [`satisfy`].
 
 pub mod act;
@@ -27,6 +28,7 @@ pub mod header;
 pub mod index;
 pub mod json;
 pub mod judge;
+pub mod keyed_tree;
 pub mod keyring;
 pub mod keys;
 pub mod lines;
@@ -43,6 +45,7 @@ pub mod report_text;
 pub mod rule_text;
 pub mod satisfy;
 pub mod scalar;
+pub mod seal;
 pub mod show;
 pub mod signing;
 pub mod source;

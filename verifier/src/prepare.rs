@@ -13,6 +13,7 @@ use crate::header::{Withheld, parse_disclosure};
 use crate::keyring::Keyring;
 use crate::lines::{Batch, Group};
 use crate::policy::is_authority_kind;
+use crate::seal::SealedLine;
 use crate::tables::check_all;
 
 /// What a signature came to.
@@ -78,6 +79,8 @@ pub enum Item {
     },
     /// A withheld subtree, well formed or not.
     Withheld(Result<Withheld, Malformed>),
+    /// A line on what a seal proves, well formed or not.
+    Sealed(Result<SealedLine, Malformed>),
     /// A line that stands for no leaf.
     Other(Malformed),
 }
@@ -163,6 +166,9 @@ fn prepare_group(group: &Group, bytes: &[u8], keep_strings: bool) -> Prepared {
     } else if line.starts_with(Withheld::PREFIX) {
         stray_disclosure = first_disclosure(group);
         Item::Withheld(Withheld::parse(line))
+    } else if line.starts_with(SealedLine::PREFIX) {
+        stray_disclosure = first_disclosure(group);
+        Item::Sealed(SealedLine::parse(line))
     } else {
         prepare_leaf(group, bytes, keep_strings)
     };

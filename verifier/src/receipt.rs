@@ -96,6 +96,8 @@ fn report(alone: Alone, receipt: Option<&Receipt>, given: &Given) -> Report {
         witnessed: alone.witnessed,
         checks: alone.checks,
         suspects: Vec::new(),
+        sealed: Vec::new(),
+        sealed_before: None,
     }
 }
 
@@ -201,7 +203,16 @@ fn examine(bytes: &[u8], given: &Given) -> (Alone, Option<Receipt>) {
 impl Alone {
     fn undecided_without_bundle(&mut self, place: Place) {
         let why = "a receipt alone does not decide it; give the bundle too";
-        for code in [Code::Chain, Code::Signature, Code::Key, Code::Policy, Code::Stream, Code::Pointers, Code::Time] {
+        for code in [
+            Code::Chain,
+            Code::Signature,
+            Code::Key,
+            Code::Policy,
+            Code::Stream,
+            Code::Pointers,
+            Code::Seal,
+            Code::Time,
+        ] {
             self.checks.undecide(code, place, why);
         }
         self.checks.not_applicable(Code::Consistent, "no bundle was given");

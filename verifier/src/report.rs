@@ -1,7 +1,7 @@
 //! The outcome of a verification and its verdict (SPEC §13).
 
 use crate::checks::{Checks, Code, Outcome, Place};
-use crate::fold::Suspect;
+use crate::fold::{Sealed, Suspect};
 use crate::hash::Hash;
 use crate::header::Scope;
 use crate::witnessed::Witnessed;
@@ -70,6 +70,10 @@ pub struct Report {
     pub checks: Checks,
     /// Entries by keys that were revoked as suspect.
     pub suspects: Vec<Suspect>,
+    /// What `sealed` lines proved.
+    pub sealed: Vec<Sealed>,
+    /// The latest seal before which all of the label is shown, where SEAL holds.
+    pub sealed_before: Option<u64>,
 }
 
 impl Report {
@@ -93,6 +97,8 @@ impl Report {
             witnessed: None,
             checks,
             suspects: Vec::new(),
+            sealed: Vec::new(),
+            sealed_before: None,
         }
     }
 

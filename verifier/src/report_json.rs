@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::checks::Check;
-use crate::fold::{Suspect, SuspectBy};
+use crate::fold::{Sealed, Suspect, SuspectBy};
 use crate::report::Report;
 use crate::witnessed::{Group, Said, Witness, Witnessed, time_text};
 
@@ -137,6 +137,7 @@ impl Report {
             ("undisclosed", self.undisclosed.into()),
             ("checks", Out::List(self.checks.rows().iter().map(check).collect())),
             ("suspect", Out::List(self.suspects.iter().map(suspect).collect())),
+            ("sealed", Out::List(self.sealed.iter().map(sealed).collect())),
             ("witnesses", self.witnessed.as_ref().map_or(Out::Null, witnesses)),
         ])
     }
@@ -203,6 +204,16 @@ pub fn suspect(suspect: &Suspect) -> Out {
         ("revocation", suspect.revocation.into()),
         ("revoked_by", by.into()),
         ("suspect_from", suspect.from.to_string().into()),
+    ])
+}
+
+/// What a `sealed` line proved: the seal's position, the case and subject that it is of, how many events.
+fn sealed(sealed: &Sealed) -> Out {
+    object([
+        ("seq", sealed.seq.into()),
+        ("case", sealed.case.clone().into()),
+        ("subject", sealed.subject.clone().into()),
+        ("events", sealed.events.into()),
     ])
 }
 

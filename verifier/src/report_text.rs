@@ -3,12 +3,14 @@
 use std::fmt::Write;
 
 use crate::checks::{Check, Code, Outcome};
-use crate::fold::SuspectBy;
+use crate::fold::{Sealed, SuspectBy};
 use crate::report::{Report, Verdict};
 use crate::witnessed::{Group, Said, Witnessed, time_text};
 
 /// Where what belongs to a check is written, below its meaning.
 const DETAIL: usize = 25;
+/// How many proofs of completeness are listed; the rest is counted.
+const SEALED_LISTED: usize = 20;
 /// How many suspect entries are listed by name; the rest is counted.
 const SUSPECTS_LISTED: usize = 20;
 
@@ -29,7 +31,13 @@ impl Report {
             line += "; not compared with what others are shown";
         }
         if self.extract {
+            if let (Some(seal), Some(scope)) = (self.sealed_before, &self.scope) {
+                line += &format!("; all of {scope} before entry {seal} is shown");
+            }
             line += "; later corrections, disputes and revocations may be withheld";
+            if let Some(seal) = self.sealed_before {
+                line += &format!(" after entry {seal}");
+            }
         }
         line
     }
@@ -78,9 +86,39 @@ impl Report {
             writeln!(out, "first fault: {} at {}", row.code, place(row))?;
             write_fault(out, row, 2)?;
         }
+        self.write_sealed(out)?;
         self.write_suspects(out)?;
         self.write_checks(out)?;
         self.write_limits(out)
+    }
+
+    /// What `sealed` lines proved, how old their seals are, and what they leave open.
+    fn write_sealed(&self, out: &mut String) -> std::fmt::Result {
+        let Some(newest) = self.sealed.iter().max_by_key(|sealed| sealed.seq) else {
+            return Ok(());
+        };
+        // of what is false, or of another ledger perhaps, nothing is proved
+        if !matches!(self.verdict(), Verdict::Verified | Verdict::Partial) {
+            return Ok(());
+        }
+        writeln!(out)?;
+        writeln!(out, "nothing left out")?;
+        for sealed in self.sealed.iter().take(SEALED_LISTED) {
+            writeln!(out, "  {}", sealed_in_words(sealed))?;
+        }
+        let more = self.sealed.len().saturating_sub(SEALED_LISTED);
+        if more > 0 {
+            writeln!(out, "  and {more} more, all in the --json report")?;
+        }
+        if let Some(later) = self.size.and_then(|size| size.checked_sub(newest.seq + 1)) {
+            let entries = match later {
+                0 => "nothing was recorded after it".to_owned(),
+                1 => "1 entry was recorded after it".to_owned(),
+                n => format!("{n} entries were recorded after it"),
+            };
+            writeln!(out, "  the newest of these seals, entry {}, is of {}; {entries}", newest.seq, newest.time)?;
+        }
+        out.write_str(SEALS_LEAVE_OPEN)
     }
 
     fn write_suspects(&self, out: &mut String) -> std::fmt::Result {
@@ -156,6 +194,35 @@ impl Report {
         }
         out.write_str(LIMITS)
     }
+}
+
+/// SPEC §15, for every report that says something is sealed.
+const SEALS_LEAVE_OPEN: &str = "  \
+not covered: what was recorded after the seal, other cases and incidents that name the same items, what was said
+  of those statements themselves or corrected in them unless they are listed, and whatever else is shown
+  the seal is the operator's word under its checkpoint; whoever has the whole ledger can compute it again
+";
+
+/// What a `sealed` line proved, in a sentence.
+pub(crate) fn sealed_in_words(sealed: &Sealed) -> String {
+    let what = match (&sealed.case, &sealed.subject) {
+        (Some(case), None) => format!("case {case}"),
+        (Some(case), Some(subject)) => format!("{subject} in case {case}"),
+        (None, Some(subject)) => format!("{subject} outside any case"),
+        (None, None) => "all streams outside any case".to_owned(),
+    };
+    let seal = sealed.seq;
+    let mut said = match sealed.events {
+        0 => format!("{what} had no event before entry {seal}"),
+        1 => format!("the 1 event of {what} before entry {seal} is shown, and all statements that speak of it"),
+        n => format!("all {n} events of {what} before entry {seal} are shown, and all statements that speak of them"),
+    };
+    match sealed.since {
+        0 => {}
+        1 => said += "; 1 event of it after that is shown, perhaps not the only one",
+        n => said += &format!("; {n} events of it after that are shown, perhaps not all"),
+    }
+    said
 }
 
 /// SPEC §14, for every report.

@@ -93,14 +93,14 @@ fn extracts() {
     let extract = |withheld: &[(usize, usize)]| check(&f.bundle_with(&scope, &checkpoint, withheld), &given);
     let report = extract(&[(8, 12)]);
     assert_eq!((report.verdict(), failed(&report)), (Verdict::Partial, vec![]), "{}", report.to_text());
-    assert_eq!(undecided(&report), [Chain, Stream], "{}", report.to_text());
+    assert_eq!(undecided(&report), [Chain, Stream, Seal], "{}", report.to_text());
     assert!(report.headline().contains("may be withheld"));
     // one leaf withheld: its hash is the leaf hash before the next entry
     let report = extract(&[(9, 10)]);
-    assert_eq!(undecided(&report), [Stream], "{}", report.to_text());
+    assert_eq!(undecided(&report), [Stream, Seal], "{}", report.to_text());
     // the last leaf is not shown
     let report = extract(&[(14, 16)]);
-    assert_eq!(undecided(&report), [Checkpoint, Stream], "{}", report.to_text());
+    assert_eq!(undecided(&report), [Checkpoint, Stream, Seal], "{}", report.to_text());
     // what pointers lead to is withheld: a party, the case
     for withheld in [(4, 5), (5, 6)] {
         let report = extract(&[withheld]);
@@ -130,7 +130,7 @@ fn shown_contradictions_in_extracts_fail() {
     let size = f.lines.len();
     let report = check(&f.bundle_with(&scope, &f.checkpoint(size), &[(8, 16), (16, 17)]), &given);
     assert_eq!(failed(&report), [], "{}", report.to_text());
-    assert_eq!(undecided(&report), [Stream, Pointers]);
+    assert_eq!(undecided(&report), [Stream, Pointers, Seal]);
     // `after` is null although the entry points at an earlier one of its stream, which is withheld
     let mut g = f.clone();
     g.event("transfer.dispatched", "consignment/4", Some("dd.c1"), "dd", json!({}), &["dd0"], |e| {

@@ -103,11 +103,11 @@ fn json_has_the_stated_members() {
     let codes: Vec<&str> = json["checks"].as_array().unwrap().iter().map(|c| c["code"].as_str().unwrap()).collect();
     assert_eq!(
         codes.join(" "),
-        "FORMAT LEDGER CHAIN TREE CHECKPOINT WITNESS CONSISTENT SIGNATURE KEY POLICY STREAM POINTERS TIME DISCLOSURE EVIDENCE"
+        "FORMAT LEDGER CHAIN TREE CHECKPOINT WITNESS CONSISTENT SIGNATURE KEY POLICY STREAM POINTERS SEAL TIME DISCLOSURE EVIDENCE"
     );
     assert_eq!(json["verdict"], "verified");
     assert_eq!((&json["size"], &json["shown"], &json["undisclosed"]), (&json!(6), &json!(6), &json!(0)));
-    let order = ["verdict", "ledger", "size", "shown", "undisclosed", "checks", "suspect"];
+    let order = ["verdict", "ledger", "size", "shown", "undisclosed", "checks", "suspect", "sealed"];
     let places: Vec<usize> = order.iter().map(|name| text.find(&format!("\"{name}\":")).unwrap()).collect();
     assert!(places.is_sorted());
 }
@@ -119,7 +119,7 @@ fn usage_and_input_errors_are_not_checked() {
     assert_eq!(no_such.status.code(), Some(2));
     let json: Value = serde_json::from_str(&text(&no_such)).unwrap();
     assert_eq!(json["verdict"], "not_checked");
-    assert_eq!(json["checks"].as_array().unwrap().len(), 15);
+    assert_eq!(json["checks"].as_array().unwrap().len(), 16);
     let errors = String::from_utf8(no_such.stderr).unwrap();
     assert!(errors.starts_with("error: ") && errors.contains("\nhint: "), "{errors}");
     for args in [&["bundle", "-", "--ledger", "abc"][..], &["bundle"], &["nothing"], &["bundle", "-", "--trust", "-"]] {

@@ -111,6 +111,8 @@ pub struct Event {
     pub after: After,
     /// `body`
     pub body: Json,
+    /// The body is that of a seal at its place (SPEC §15), changed so.
+    pub seal: Option<Edit<Json>>,
     /// `occurred`; an hour before the entry's time if not given.
     pub occurred: Option<Json>,
     /// Optional members in the order given: `signers`, `until`, `evidence`, `corrects` and others.
@@ -157,6 +159,7 @@ impl Event {
             author: author.to_owned(),
             after: After::Head,
             body,
+            seal: None,
             occurred: None,
             more: Vec::new(),
             signatures: Vec::new(),

@@ -190,6 +190,19 @@ fn write_string(s: &str, out: &mut String) {
     out.push_str(&serde_json::to_string(s).expect("a string is always JSON"));
 }
 
+impl From<&serde_json::Value> for Json {
+    fn from(value: &serde_json::Value) -> Self {
+        use serde_json::Value;
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(b) => Self::Bool(*b),
+            Value::Number(n) => Self::Raw(n.to_string()),
+            Value::String(s) => Self::Str(s.clone()),
+            Value::Array(items) => Self::Arr(items.iter().map(Self::from).collect()),
+            Value::Object(members) => Self::Obj(members.iter().map(|(k, v)| (k.clone(), v.into())).collect()),
+        }
+    }
+}
 impl From<&str> for Json {
     fn from(s: &str) -> Self {
         Self::Str(s.to_owned())

@@ -9,12 +9,14 @@
 
 pub mod bodies;
 pub mod event;
+pub mod extract;
 pub mod json;
 pub mod key;
 pub mod life;
 pub mod note;
 pub mod script;
 pub mod sd;
+pub mod sealing;
 pub mod time;
 pub mod tree;
 pub mod vector;
@@ -35,6 +37,12 @@ pub use vector::Vector;
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
+}
+
+/// A hash in JSON.
+#[must_use]
+pub fn j_hex(hash: &[u8; 32]) -> Json {
+    hex::encode(hash).into()
 }
 
 /// Padded base64.

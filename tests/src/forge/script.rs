@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::event::{After, Edit, Event, How};
 use super::note;
+use super::sealing::Streams;
 use super::tree::{self, Hash};
 use super::{Json, Key, b64, sha256, time};
 
@@ -241,13 +242,19 @@ impl Script {
                 if done[i].is_some() || (i > 0 && ledger.is_empty()) {
                     continue;
                 }
-                let object = self.object(i, times[i]);
+                let mut object = self.object(i, times[i]);
+                if let Some(edit) = &event.seal {
+                    let Some(before) = done[..i].iter().map(Option::as_ref).collect::<Option<Vec<_>>>() else {
+                        continue;
+                    };
+                    let streams = Streams::of(before.into_iter().map(|(payload, hash)| (&payload[..], *hash)));
+                    object.set("body", edit.apply(streams.body(i)));
+                }
                 let mut needs = Vec::new();
                 object.labels(&mut needs);
                 if !needs.iter().all(|l| hashes.contains_key(*l)) {
                     continue;
                 }
-                let mut object = object;
                 object.resolve(&hashes, &ledger);
                 let payload = event.edit_payload.apply_or(object.text(), String::into_bytes);
                 let hash = sha256(&pae(&event.payload_type, &payload));

@@ -69,6 +69,8 @@ pub struct Vector {
     pub undecided: Vec<String>,
     /// SPEC leaves open which checks are undecided.
     pub any_undecided: bool,
+    /// What `sealed` lines prove, as SPEC §13 reports it.
+    pub sealed: Vec<Value>,
     /// Entries that a revocation makes suspect.
     pub suspect: Vec<u64>,
     /// Digests without a disclosure.
@@ -101,6 +103,7 @@ impl Vector {
             may_fail: Vec::new(),
             undecided: Vec::new(),
             any_undecided: false,
+            sealed: Vec::new(),
             suspect: Vec::new(),
             undisclosed: 0,
             admission: Admission::Admitted,
@@ -269,6 +272,9 @@ impl Vector {
             },
             "admission": admission,
         });
+        if !self.sealed.is_empty() {
+            index["expect"]["sealed"] = self.sealed.clone().into();
+        }
         if !self.may_fail.is_empty() {
             index["expect"]["may_fail"] = self.may_fail.clone().into();
         }

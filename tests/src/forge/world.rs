@@ -353,6 +353,15 @@ pub fn dispute(label: &str, about: &str) -> Event {
         .signed([&insp()])
 }
 
+/// A seal of all streams so far, by the inspector.
+#[must_use]
+pub fn streams_sealed(label: &str) -> Event {
+    let subject = format!("seal/insp-c.{}", label.replace(' ', "-"));
+    Event::new(label, "streams.sealed", &subject, "insp-c", Json::Null)
+        .signed([&insp()])
+        .with(|e| e.seal = Some(Edit::default()))
+}
+
 /// The seal of a script by the log's first key.
 #[must_use]
 pub fn seal() -> Seal {

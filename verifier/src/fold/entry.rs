@@ -77,6 +77,7 @@ impl Fold<'_> {
                 self.checks.undecide(Code::Format, place, why.as_str());
                 self.newer.get_or_insert_with(|| what.clone());
                 self.checks.newer_at(seq);
+                self.newer_before_sealed();
                 why
             }
             EventError::Malformed(fault) => {
@@ -151,6 +152,7 @@ impl Fold<'_> {
         let signing = resolved.signing;
         self.judge(place, seq, parsed, event, &signing, &stream, corrected);
         self.match_evidence(place, event);
+        self.check_seal(place, entry, event);
         if let Some(observer) = observer {
             observer.entry(&Judged {
                 seq,
@@ -348,8 +350,9 @@ impl Fold<'_> {
             return;
         };
         let key = self.salt.key(&[parsed.event_hash.0.as_bytes()]);
+        let number = self.streams.push(stream, ordinal);
+        self.keep_for_seals(event, parsed.event_hash, number, stream.number().is_none());
         self.events.insert(key, ordinal);
-        self.streams.push(stream, ordinal);
         self.people.push(&event.kind, signing, parsed.entry.time);
         if matches!(event.subject.kind(), "ledger" | "party") {
             self.last_governance = Some(seq);

@@ -19,6 +19,7 @@ impl Fold<'_> {
         self.consistency();
         self.evidence();
         self.whole_ledger();
+        let sealed_before = self.finish_seals();
         let suspects = self.people.suspects(&self.authority, &self.ordinals);
         let (size, scope) = match &self.header {
             Some(header) => (Some(header.checkpoint.size), Some(header.scope.clone())),
@@ -39,6 +40,8 @@ impl Fold<'_> {
             witnessed: self.witnessed,
             checks: self.checks,
             suspects,
+            sealed: self.seals.found,
+            sealed_before,
         };
         (report, self.probed)
     }

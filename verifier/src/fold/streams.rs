@@ -29,6 +29,13 @@ pub(super) struct Stream {
     pub(super) head: Option<u32>,
 }
 
+impl Stream {
+    /// Its number, unless it has no entry yet.
+    pub(super) fn number(&self) -> Option<u32> {
+        self.number
+    }
+}
+
 impl Streams {
     /// The stream of a case (or none) and a subject.
     pub(super) fn find(&self, salt: &Salt, case: Option<&str>, subject: &str) -> Stream {
@@ -52,7 +59,8 @@ impl Streams {
         self.of(ordinal).map(|number| stream.number == Some(number))
     }
 
-    pub(super) fn push(&mut self, stream: &Stream, ordinal: u32) {
+    /// Notes an entry of a stream; answers the stream's number.
+    pub(super) fn push(&mut self, stream: &Stream, ordinal: u32) -> u32 {
         let number = match stream.number {
             Some(number) => {
                 self.heads.as_mut_slice()[number as usize] = ordinal;
@@ -66,6 +74,7 @@ impl Streams {
             }
         };
         self.of_entry.push(number);
+        number
     }
 
     pub(super) fn push_unknown(&mut self) {

@@ -16,6 +16,7 @@ mod s09_tables;
 mod s10;
 mod s11;
 mod s12;
+mod s15;
 mod stories;
 
 use super::{Script, Vector};
@@ -67,6 +68,7 @@ pub fn all() -> Vec<Vector> {
         s10::write,
         s11::write,
         s12::write,
+        s15::write,
         kinds::write,
         stories::write,
     ];
