@@ -22,6 +22,8 @@ pub mod incidents;
 pub mod init;
 pub mod items;
 pub mod key;
+#[cfg(feature = "server")]
+pub mod listen;
 pub mod obligations;
 pub mod outbox;
 mod pages;
@@ -38,6 +40,8 @@ pub mod submit;
 pub mod view;
 #[cfg(feature = "server")]
 pub mod views;
+#[cfg(feature = "server")]
+pub mod witness;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -122,6 +126,9 @@ enum Command {
     /// The views of a stopped ledger: rebuild them, say how far they are
     #[cfg(feature = "server")]
     Views(views::ViewsArgs),
+    /// Cosign the checkpoints of other parties' ledgers, as a service
+    #[cfg(feature = "server")]
+    Witness(witness::WitnessArgs),
     /// Play the whole story with a real server and four parties
     #[cfg(feature = "server")]
     Demo(demo::DemoArgs),
@@ -180,6 +187,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         #[cfg(feature = "server")]
         Command::Views(args) => views::run(args, &context),
         Command::Status(args) => status::run(args, &context),
+        #[cfg(feature = "server")]
+        Command::Witness(args) => witness::run(args, &context),
         #[cfg(feature = "server")]
         Command::Demo(args) => demo::run(args, &context),
         Command::Completions(args) => completions::run(args, &context),

@@ -25,6 +25,7 @@ use countersign_ledger::bundle::{LastLeaf, Scope};
 use countersign_ledger::checkpoint::SignedCheckpoint;
 use countersign_ledger::hash::{EventHash, LedgerId};
 use countersign_ledger::id::{CaseId, Kind, PartyId, Seq, StreamId, TreeSize};
+use countersign_ledger::note::Vkey;
 use countersign_ledger::proof::Receipt;
 use countersign_ledger::reconcile;
 use countersign_ledger::submission::Submission;
@@ -114,6 +115,15 @@ impl Client {
     #[must_use]
     pub fn origin(&self) -> String {
         self.0.trust.origin()
+    }
+
+    /// Returns the log key in force, vouched for by the governance of a ledger of this id.
+    ///
+    /// # Errors
+    /// When the ledger names none.
+    pub fn log_key(&self) -> Result<Vkey, ClientError> {
+        let none = || Distrust::GenesisBody { reason: "/body/log_key is missing".to_owned() };
+        Ok(self.0.trust.log_key().ok_or_else(none)?)
     }
 
     /// Tells how the ledger became known.

@@ -77,7 +77,7 @@ fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
             .hint("nothing is ever overwritten: choose another name, or move that file away first"),
         _ => Failure::file(path, "make", &e),
     })?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_folder(folder_of(path)));
     if let Err(e) = written {
         drop(file);
         // half a file is worse than none; that it cannot be removed either changes nothing
@@ -97,6 +97,27 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     partial.persist()
 }
 
+/// How the names of files begin and end that are being written.
+const PARTIAL_PREFIX: &str = ".countersign-";
+const PARTIAL_SUFFIX: &str = ".part";
+
+/// Removes from a folder what processes that were killed left of files that they were writing. Only for a folder of
+/// which it is certain that nobody writes there now.
+///
+/// # Errors
+/// When the folder cannot be read, or a file not be removed.
+pub fn remove_partial(folder: &Path) -> io::Result<()> {
+    for item in fs::read_dir(folder)? {
+        let item = item?;
+        let name = item.file_name();
+        let partial = name.to_str().is_some_and(|n| n.starts_with(PARTIAL_PREFIX) && n.ends_with(PARTIAL_SUFFIX));
+        if partial && item.file_type()?.is_file() {
+            fs::remove_file(item.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// A file that is being written: it takes its name only when it is whole.
 #[derive(Debug)]
 pub struct Partial {
@@ -110,12 +131,9 @@ impl Partial {
     /// # Errors
     /// When the folder cannot be written.
     pub fn create(path: &Path) -> Result<Self, Failure> {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let folder = folder_of(path);
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".countersign-").suffix(".part");
+        builder.prefix(PARTIAL_PREFIX).suffix(PARTIAL_SUFFIX);
         #[cfg(unix)]
         {
             let mode = fs::metadata(path).map_or(0o644, |m| std::os::unix::fs::PermissionsExt::mode(&m.permissions()));
@@ -133,8 +151,21 @@ impl Partial {
         let Self { path, file } = self;
         file.as_file().sync_all().map_err(|e| Failure::file(&path, "write", &e))?;
         file.persist(&path).map_err(|e| Failure::file(&path, "write", &e.error))?;
-        Ok(())
+        sync_folder(folder_of(&path)).map_err(|e| Failure::file(&path, "write", &e))
     }
+}
+
+/// Makes durable which files are in a folder.
+///
+/// # Errors
+/// When the folder cannot be synced.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    // elsewhere a folder cannot be opened as a file
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl Write for Partial {

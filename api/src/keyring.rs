@@ -184,6 +184,26 @@ fn key_failure(path: &Path, error: &PrivateKeyError) -> Failure {
     }
 }
 
+/// Tells whether there is a key to open: a file, or a program that holds one.
+#[must_use]
+pub fn is_there(path: &Path) -> bool {
+    program_of(path).is_some() || path.exists()
+}
+
+/// Opens a key as [`Keyring::open`], or makes its file if there is none.
+///
+/// # Errors
+/// When it cannot be opened, or not be made.
+pub fn open_or_make(keyring: &Keyring, path: &Path, no_passphrase: bool) -> Result<Arc<dyn Signer>, Failure> {
+    if is_there(path) {
+        return keyring.open(path);
+    }
+    let passphrase = keyring.new_passphrase(no_passphrase)?;
+    let key = SigningKey::generate().map_err(Failure::usage)?;
+    write_pair(path, &key, passphrase.as_ref().map(|p| p.as_str()))?;
+    Ok(key.into())
+}
+
 /// Writes a new private key file, readable by its owner only, and the public key beside it.
 ///
 /// # Errors

@@ -24,3 +24,5 @@ mod routes;
 pub mod server;
 pub mod sheet;
 pub mod wire;
+#[cfg(feature = "server")]
+pub mod witness;

@@ -52,10 +52,16 @@ pub enum Code {
     Stopped,
     /// The server's fault.
     Internal,
+    /// A witness: no known key of the log signed the checkpoint.
+    LogSignature,
+    /// A witness: the checkpoint does not extend what was cosigned.
+    Inconsistent,
+    /// An auditor: an entry is not as it should be.
+    AuditFailed,
 }
 
 impl Code {
-    /// Every code.
+    /// Every code of a ledger's server.
     pub const ALL: [Self; 15] = [
         Self::BadParameter,
         Self::BadCursor,
@@ -93,6 +99,9 @@ impl Code {
             Self::Busy => "busy",
             Self::Stopped => "stopped",
             Self::Internal => "internal",
+            Self::LogSignature => "log_signature",
+            Self::Inconsistent => "inconsistent",
+            Self::AuditFailed => "audit_failed",
         }
     }
 
@@ -104,8 +113,8 @@ impl Code {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::TooLarge => 413,
-            Self::EvidenceMismatch => 422,
-            Self::NotAnnounced => 403,
+            Self::EvidenceMismatch | Self::Inconsistent | Self::AuditFailed => 422,
+            Self::NotAnnounced | Self::LogSignature => 403,
             Self::RangeNotSatisfiable => 416,
             Self::StorageFull => 507,
             Self::UnsupportedMediaType => 415,

@@ -18,8 +18,10 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use health::healthz;
+
 use crate::problem::{Code, Problem, codes};
-use crate::server::{App, observe, panicked};
+use crate::server::{App, Observed, observe, panicked};
 use crate::wire::JSON;
 
 mod annual;
@@ -129,11 +131,16 @@ pub(crate) fn router(app: App) -> Router {
     let text = api.to_json().expect("a description always is JSON");
     // only the first router of an app sets it; all would set the same
     let _ = app.openapi.set(Bytes::from(text));
+    framed(router.fallback(not_found), app)
+}
+
+/// Puts around routes what every server has: problems for a method that is not there, panics that end one request, and
+/// the outermost layer.
+pub(crate) fn framed<A: Observed>(router: Router<A>, app: A) -> Router {
     router
-        .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(CatchPanicLayer::custom(|_| panicked().into_response()))
-        .layer(from_fn_with_state(app.clone(), observe))
+        .layer(from_fn_with_state(app.clone(), observe::<A>))
         .with_state(app)
 }
 

@@ -7,21 +7,19 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use axum_server::{Handle, Server};
+use axum_server::tls_rustls::RustlsConfig;
 use countersign_ledger::append::{Ledger, LedgerState};
 use countersign_ledger::hash::FileHash;
 use countersign_ledger::id::Seq;
 use countersign_ledger::proposal::{ProposalLimits, Proposals};
 use countersign_ledger::views::Views;
 use countersign_ledger::views::memory::MemoryKv;
-use hyper_util::rt::TokioTimer;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -31,8 +29,10 @@ mod connection;
 mod data;
 mod evidence;
 mod follow;
+mod http_metrics;
 pub(crate) mod input;
 mod limits;
+pub(crate) mod listen;
 mod measured;
 mod metrics;
 mod observe;
@@ -49,16 +49,15 @@ pub use data::{DataArgs, create_data, open_data};
 pub use evidence::DEFAULT_MAX_EVIDENCE;
 pub(crate) use evidence::{Crowded, EvidenceFolder, NotKept, Upload};
 pub(crate) use follow::{Follower, open_views};
+pub(crate) use http_metrics::HttpMetrics;
 pub use limits::Limits;
 pub(crate) use measured::MeasuredStore;
 pub(crate) use metrics::{Metrics, Moment};
-pub(crate) use observe::{RequestId, observe};
+pub(crate) use observe::{Observed, RequestId, observe};
 pub use run::{Options, run};
 pub use tls::{TlsError, tls_config};
 pub(crate) use work::{compute, panicked, read, spawn};
 
-/// About the most bytes of headers and request line together, and of a body that are read ahead.
-const MAX_HEADERS: usize = 64 << 10;
 /// How often the state of the ledger is looked at.
 const WATCH: Duration = Duration::from_millis(50);
 
@@ -152,6 +151,16 @@ impl App {
     }
 }
 
+impl Observed for App {
+    fn counters(&self) -> &HttpMetrics {
+        self.metrics.http()
+    }
+
+    fn bounds(&self) -> &Limits {
+        &self.limits
+    }
+}
+
 /// Makes a key of the system's random numbers.
 ///
 /// # Panics
@@ -181,21 +190,7 @@ pub(crate) async fn serve(
     tls: Option<RustlsConfig>,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<Ended> {
-    listener.set_nonblocking(true)?;
-    let handle = Handle::new();
-    let service = crate::routes::router(app.clone()).into_make_service();
-    let guard = connection::GuardedAcceptor::new(&app.limits);
-    let server = axum_server::from_tcp(listener)?.handle(handle.clone());
-    let headers = app.limits.headers;
-    let serving = async move {
-        match tls {
-            None => only_http1(server.acceptor(guard), headers).serve(service).await,
-            Some(config) => {
-                let acceptor = RustlsAcceptor::new(config).handshake_timeout(headers).acceptor(guard);
-                only_http1(server.acceptor(acceptor), headers).serve(service).await
-            }
-        }
-    };
+    let (handle, serving) = listen::serving(crate::routes::router(app.clone()), listener, tls, &app.limits)?;
     let ending = async {
         let ended = tokio::select! {
             () = stop => Ended::Stopped,
@@ -238,7 +233,7 @@ pub(crate) async fn serve(
                 tracing::error!(%error, "the evidence folder was not looked after");
             }
             tokio::time::sleep(Duration::from_secs(5)).await;
-            app.metrics.upkeep();
+            app.metrics.http().upkeep();
         }
     };
     let following = app.views().start(app.ledger.clone())?;
@@ -262,14 +257,6 @@ pub(crate) async fn serve(
         LedgerState::Failed(reason) => Ok(Ended::Failed(reason)),
         _ => Ok(ended.unwrap_or(Ended::Stopped)),
     }
-}
-
-/// Leaves HTTP/1 alone, with a bound on the time and the bytes of headers. To be called once the acceptor is set, which
-/// forgets it; a server that may speak either version first waits for bytes without a bound.
-fn only_http1<A>(server: Server<SocketAddr, A>, headers: Duration) -> Server<SocketAddr, A> {
-    let mut server = server.http1_only();
-    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(headers).max_buf_size(MAX_HEADERS);
-    server
 }
 
 fn state_of(app: &App) -> LedgerState {

@@ -118,7 +118,7 @@ impl TrustKey {
     /// Tells whether the name says that its holder verifies every entry before it cosigns (SPEC §11).
     #[must_use]
     pub fn is_auditor(&self) -> bool {
-        self.name().as_str().rsplit('/').next() == Some("auditor")
+        self.name().is_auditor()
     }
 
     const fn type_byte(&self) -> u8 {

@@ -9,9 +9,11 @@ pub mod http;
 pub mod people;
 pub mod server;
 pub mod verify;
+pub mod witness;
 pub mod world;
 
 pub use draft::{Draft, draft};
 pub use server::{DataFolder, Server};
 pub use verify::{Report, verify};
+pub use witness::{Log, Witness, WitnessFolder};
 pub use world::{Hands, World};

@@ -16,7 +16,7 @@ use countersign_ledger::event::{Body, Event};
 use countersign_ledger::hash::LedgerId;
 use countersign_ledger::id::{Author, Origin, Subject};
 use countersign_ledger::json as strict;
-use countersign_ledger::keys::{KeyTables, PublicKey, Signer, SigningKey};
+use countersign_ledger::keys::{KeyTables, PublicKey, Signer};
 use countersign_ledger::note::{KeyName, MAX_NOTE_BYTES, Vkey, VkeyType};
 use countersign_ledger::rule::Policy;
 use countersign_ledger::submission::Submission;
@@ -311,17 +311,12 @@ impl Folder {
 
     /// Opens the log key, or makes it.
     fn make_log_key(&self, args: &InitArgs, context: &Context) -> Result<Arc<dyn Signer>, Failure> {
-        let keyring = Self::keyring(args, context);
-        if self.log_key.exists() {
-            return keyring.open(&self.log_key);
-        }
-        if !args.no_passphrase && args.log_key_passphrase_file.is_none() && context.global().passphrase_file.is_none() {
+        let asks =
+            !args.no_passphrase && args.log_key_passphrase_file.is_none() && context.global().passphrase_file.is_none();
+        if asks && !keyring::is_there(&self.log_key) {
             context.out().note(format_args!("making the log key {}", self.log_key.display()));
         }
-        let passphrase = keyring.new_passphrase(args.no_passphrase)?;
-        let key = SigningKey::generate().map_err(Failure::usage)?;
-        keyring::write_pair(&self.log_key, &key, passphrase.as_ref().map(|p| p.as_str()))?;
-        Ok(key.into())
+        keyring::open_or_make(&Self::keyring(args, context), &self.log_key, args.no_passphrase)
     }
 
     fn args(&self, args: &InitArgs) -> DataArgs {

@@ -1,19 +1,15 @@
 //! `countersign serve`: runs the HTTP server of one ledger.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use countersign_ledger::append::{DEFAULT_QUEUE, OpenOptions};
-use tracing_subscriber::EnvFilter;
 
 use super::Context;
+use super::listen::ListenArgs;
 use crate::failure::{Exit, Failure};
-use crate::server::{DEFAULT_MAX_EVIDENCE, DataArgs, Limits, Options, tls_config};
-
-/// The variables that say what is logged: the first that is set.
-const LOG_VARIABLES: [&str; 2] = ["COUNTERSIGN_LOG", "RUST_LOG"];
+use crate::server::{DEFAULT_MAX_EVIDENCE, DataArgs, Limits, Options};
 
 /// Arguments of `countersign serve`.
 #[derive(Debug, Args)]
@@ -32,15 +28,9 @@ pub struct ServeArgs {
     /// Address to listen on; port 0 takes a free one. Beyond loopback only with TLS or --behind-proxy
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8750")]
     pub listen: SocketAddr,
-    /// Certificate chain in PEM
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub tls_cert: Option<PathBuf>,
-    /// Private key of the certificate in PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub tls_key: Option<PathBuf>,
-    /// A proxy in front speaks TLS: plain HTTP on any address
-    #[arg(long, conflicts_with = "tls_cert")]
-    pub behind_proxy: bool,
+    /// How it is listened.
+    #[command(flatten)]
+    pub how: ListenArgs,
     /// How many submissions may wait for the disk before more are told to come back
     #[arg(long, value_name = "N", default_value_t = DEFAULT_QUEUE, value_parser = queue_length)]
     pub queue: usize,
@@ -53,18 +43,6 @@ pub struct ServeArgs {
     /// Start although the clock is more than a day ahead of the last entry
     #[arg(long)]
     pub accept_clock_jump: bool,
-    /// Form of the log on stderr
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
-}
-
-/// Forms of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One line of text an event
-    Text,
-    /// One JSON object an event
-    Json,
 }
 
 fn queue_length(text: &str) -> Result<usize, String> {
@@ -91,12 +69,7 @@ fn bytes(text: &str) -> Result<u64, String> {
 /// # Errors
 /// When it may not listen there, the ledger cannot be opened, or the store failed while serving.
 pub fn run(args: ServeArgs, context: &Context) -> Result<Exit, Failure> {
-    check_address(&args)?;
-    init_log(args.log_format);
-    let tls = match (&args.tls_cert, &args.tls_key) {
-        (Some(certificate), Some(key)) => Some(tls_config(certificate, key).map_err(Failure::usage)?),
-        _ => None,
-    };
+    let tls = args.how.prepare(args.listen)?;
     let options = Options {
         data: args.data,
         listen: args.listen,
@@ -110,27 +83,6 @@ pub fn run(args: ServeArgs, context: &Context) -> Result<Exit, Failure> {
     crate::server::run(options, context.keyring(), context.out()).map(|()| Exit::Done)
 }
 
-/// Nobody is to listen to, or change, what parties and the ledger say to each other on the way.
-fn check_address(args: &ServeArgs) -> Result<(), Failure> {
-    if args.listen.ip().is_loopback() || args.tls_cert.is_some() || args.behind_proxy {
-        return Ok(());
-    }
-    Err(Failure::usage(format_args!("{} can be reached from other machines, and there is no tls", args.listen)).hint(
-        "give --tls-cert and --tls-key, or --behind-proxy if a proxy in front speaks tls, or listen on 127.0.0.1",
-    ))
-}
-
-/// Starts the log; a second time in one process changes nothing.
-fn init_log(format: LogFormat) {
-    let filter = LOG_VARIABLES.iter().find_map(|name| EnvFilter::try_from_env(name).ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter).with_target(false);
-    let _ = match format {
-        LogFormat::Text => log.with_ansi(false).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).try_init(),
-    };
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -142,24 +94,6 @@ mod tests {
     struct Command {
         #[command(flatten)]
         args: ServeArgs,
-    }
-
-    fn args(text: &str) -> ServeArgs {
-        Command::try_parse_from(text.split(' ')).unwrap().args
-    }
-
-    #[test]
-    fn other_machines_need_tls_or_a_proxy() {
-        for good in ["127.0.0.1:0", "[::1]:80", "127.9.9.9:1"] {
-            assert!(check_address(&args(&format!("serve --data d --listen {good}"))).is_ok(), "{good}");
-        }
-        for open in ["0.0.0.0:80", "[::]:80", "192.168.1.7:80", "[::ffff:127.0.0.1]:80"] {
-            let failure = check_address(&args(&format!("serve --data d --listen {open}"))).unwrap_err();
-            assert!(failure.hint.unwrap().contains("--tls-cert"), "{open}");
-            assert!(check_address(&args(&format!("serve --data d --listen {open} --behind-proxy"))).is_ok());
-            let tls = args(&format!("serve --data d --listen {open} --tls-cert c --tls-key k"));
-            assert!(check_address(&tls).is_ok());
-        }
     }
 
     #[test]

@@ -81,6 +81,11 @@ impl Trust {
         self.lock_keys().origin.clone()
     }
 
+    /// Returns the log key in force, as the ledger's own entries vouch for it.
+    pub(super) fn log_key(&self) -> Option<Vkey> {
+        self.lock_keys().log_keys.last().map(|(_, key)| key.clone())
+    }
+
     /// Returns the newest checkpoint that was seen and checked.
     pub(super) fn newest(&self) -> Option<SignedCheckpoint> {
         self.lock_newest().checkpoint.clone()

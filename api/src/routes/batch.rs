@@ -314,7 +314,7 @@ impl Batch {
                 row.receipt = serde_json::value::RawValue::from_string(recorded.receipt.to_json()).ok();
             }
             Err(mut problem) => {
-                self.app.metrics.problem(&problem.code);
+                self.app.metrics.http().problem(&problem.code);
                 problem.request_id = Some(self.id.clone());
                 row.status = problem.status;
                 row.problem = Some(problem);

@@ -20,6 +20,8 @@ use countersign_ledger::hash::FileHash;
 use countersign_ledger::id::Author;
 use sha2::{Digest as _, Sha256};
 
+use crate::files::sync_folder;
+
 /// The largest file that is taken unless the operator says otherwise.
 pub const DEFAULT_MAX_EVIDENCE: u64 = 1 << 30;
 /// Bytes that stay free on the disk: the ledger's own store may be on it.
@@ -176,17 +178,17 @@ impl EvidenceFolder {
         part.as_file().sync_all()?;
         if !named {
             File::create(self.marker(file))?;
-            sync(&self.root.join("announced"))?;
+            sync_folder(&self.root.join("announced"))?;
         }
         let place = self.place(file);
         let folder = place.parent().unwrap_or(&self.root);
         if !folder.is_dir() {
             fs::create_dir_all(folder)?;
-            sync(&self.root)?;
+            sync_folder(&self.root)?;
         }
         // Should another upload of it have been faster, its bytes are the same.
         part.persist(&place).map_err(|e| e.error)?;
-        sync(folder)?;
+        sync_folder(folder)?;
         Ok(())
     }
 
@@ -348,16 +350,6 @@ impl Upload {
         self.promise.release(piece.len() as u64);
         Ok(())
     }
-}
-
-#[cfg(unix)]
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// How many bytes are free for us where a folder is; `None` where that cannot be asked.

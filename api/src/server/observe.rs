@@ -14,7 +14,8 @@ use axum::response::{IntoResponse as _, Response};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::App;
+use super::http_metrics::HttpMetrics;
+use super::limits::Limits;
 use crate::problem::{Code, MEDIA_TYPE, Problem};
 use crate::wire::REQUEST_ID_HEADER;
 
@@ -42,8 +43,16 @@ fn is_plain(bytes: &[u8]) -> bool {
     (1..=64).contains(&bytes.len()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
 }
 
+/// What this layer needs of a server.
+pub(crate) trait Observed: Clone + Send + Sync + 'static {
+    /// Returns where requests are counted.
+    fn counters(&self) -> &HttpMetrics;
+    /// Returns the bounds on time.
+    fn bounds(&self) -> &Limits;
+}
+
 /// Runs a request.
-pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn observe<A: Observed>(State(app): State<A>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
@@ -53,9 +62,9 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
 
     let span = tracing::info_span!("request", id = id.as_str(), %method, path);
     // only evidence files are put, and those may be large
-    let within = if method == Method::PUT { app.limits.upload } else { app.limits.request };
+    let within = if method == Method::PUT { app.bounds().upload } else { app.bounds().request };
     let answer = tokio::time::timeout(within, next.run(request)).instrument(span.clone()).await;
-    let mut response = answer.unwrap_or_else(|_| unanswered(&app).into_response());
+    let mut response = answer.unwrap_or_else(|_| unanswered(app.bounds()).into_response());
 
     let problem = response.extensions_mut().remove::<Box<Problem>>();
     let code = problem.as_ref().map(|problem| problem.code.clone());
@@ -65,17 +74,17 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     response.headers_mut().insert(HeaderName::from_static(REQUEST_ID_HEADER), id.0);
 
     let (status, took) = (response.status(), began.elapsed());
-    app.metrics.request(&method, route.as_ref().map_or("none", MatchedPath::as_str), status, took);
+    app.counters().request(&method, route.as_ref().map_or("none", MatchedPath::as_str), status, took);
     if let Some(code) = &code {
-        app.metrics.problem(code);
+        app.counters().problem(code);
     }
     span.in_scope(|| log(status, took.as_micros(), code.as_deref()));
     response
 }
 
-fn unanswered(app: &App) -> Problem {
-    let detail = format!("the request was not answered within {} s", app.limits.request.as_secs());
-    let hint = "an event that was sent may be recorded all the same: send it again, it is recorded once";
+fn unanswered(limits: &Limits) -> Problem {
+    let detail = format!("the request was not answered within {} s", limits.request.as_secs());
+    let hint = "what was sent may have been taken all the same: send it again, nothing is recorded twice";
     Problem::new(Code::Busy, detail).hint(hint).retry_after(5)
 }
 

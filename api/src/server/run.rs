@@ -1,8 +1,7 @@
 //! One server process from its first check to its exit.
 
-use std::future::Future;
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use countersign_ledger::hash::LedgerId;
 use serde::Serialize;
 
 use super::data::open_measured;
+use super::listen::{bind, stop_signal};
 use super::{App, DataArgs, Ended, EvidenceFolder, Limits, Metrics, open_views, serve};
 use crate::failure::Failure;
 use crate::keyring::Keyring;
@@ -59,10 +59,7 @@ impl Report for Listening {
 pub fn run(options: Options, keyring: &Keyring, output: &Output) -> Result<(), Failure> {
     let metrics = Metrics::new().map_err(Failure::usage)?;
     let ledger = open_measured(&options.data, keyring, options.queue, options.open, Some(&metrics))?;
-    let listener = TcpListener::bind(options.listen).map_err(|e| {
-        Failure::usage(format_args!("cannot listen on {}: {}", options.listen, crate::failure::plain_io(&e)))
-            .hint("choose another address with --listen; port 0 takes a free one")
-    })?;
+    let listener = bind(options.listen)?;
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let app = App::new(ledger.clone(), metrics, options.limits, options.queue);
@@ -95,29 +92,4 @@ pub fn run(options: Options, keyring: &Keyring, output: &Output) -> Result<(), F
                 .hint("what was acknowledged is durable; mend the disk and start again, which checks the data first"))
         }
     }
-}
-
-/// Begins to listen for the signals that ask a process to end; the future is done when one came.
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        tracing::info!(name, "stopping");
-    })
-}
-
-/// Begins to listen for the signal that asks a process to end; the future is done when it came.
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send> {
-    Ok(async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        tracing::info!("stopping");
-    })
 }

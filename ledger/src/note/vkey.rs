@@ -34,6 +34,14 @@ impl KeyName {
     }
 }
 
+impl KeyName {
+    /// Tells whether the name says that its holder verifies every entry before it cosigns (SPEC §11).
+    #[must_use]
+    pub fn is_auditor(&self) -> bool {
+        self.0.rsplit('/').next() == Some("auditor")
+    }
+}
+
 impl fmt::Display for KeyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -14,6 +14,10 @@ pub struct Http {
 pub struct Answer {
     /// The status.
     pub status: u16,
+    /// The header `content-type`; empty where there is none.
+    pub content_type: String,
+    /// The header `retry-after`, where there is one.
+    pub retry_after: Option<String>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -86,6 +90,8 @@ impl Http {
 
 fn read(mut answer: ureq::http::Response<ureq::Body>) -> Result<Answer, ureq::Error> {
     let status = answer.status().as_u16();
+    let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (content_type, retry_after) = (header("content-type").unwrap_or_default(), header("retry-after"));
     let body = answer.body_mut().with_config().limit(1 << 30).read_to_vec()?;
-    Ok(Answer { status, body })
+    Ok(Answer { status, content_type, retry_after, body })
 }

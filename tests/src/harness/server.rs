@@ -122,7 +122,7 @@ pub struct Server {
     pub http: Http,
     /// Where it listens.
     pub url: String,
-    /// Its ledger's id.
+    /// Its ledger's id; of a witness, its vkey.
     pub ledger: String,
 }
 
@@ -158,7 +158,8 @@ impl Server {
             panic!("the server did not start: {line}{status:?}\n{}", log.join().unwrap_or_default());
         };
         let url = said["listening"].as_str().expect("it says where it listens").to_owned();
-        let ledger = said["ledger"].as_str().expect("it says which ledger it serves").to_owned();
+        let ledger = said["ledger"].as_str().or_else(|| said["witness"].as_str());
+        let ledger = ledger.expect("it says which ledger it serves, or which witness it is").to_owned();
         Self { child, log: Some(log), http: Http::new(&url), url, ledger }
     }
 
