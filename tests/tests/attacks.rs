@@ -7,6 +7,8 @@
 
 #[path = "attacks/authority.rs"]
 mod authority;
+#[path = "attacks/extracts.rs"]
+mod extracts;
 #[path = "attacks/history.rs"]
 mod history;
 #[path = "attacks/servers.rs"]
