@@ -8,11 +8,12 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use countersign_ledger::authority::Position;
 use countersign_ledger::book::{Book, BookBuilder};
 use countersign_ledger::bundle::{BundleLine, Header, Scope, read_bundle};
 use countersign_ledger::entry::Entry;
 use countersign_ledger::hash::{FileHash, LedgerId};
-use countersign_ledger::id::StreamId;
+use countersign_ledger::id::{CaseId, Seq, StreamId, Subject};
 use countersign_ledger::time::{Clock as _, SystemClock, Time};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -60,6 +61,20 @@ pub struct Verdict {
     /// The checks, in the order of SPEC §13.
     #[serde(default)]
     pub checks: Vec<Check>,
+    /// What seals prove to be shown whole.
+    #[serde(default)]
+    pub sealed: Vec<ProvenWhole>,
+}
+
+/// What a seal proves to be shown whole (SPEC §13, `sealed`).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProvenWhole {
+    /// The seal's entry: what is before it is shown.
+    pub seq: Seq,
+    /// Of which case; none for what is outside any.
+    pub case: Option<CaseId>,
+    /// Of which subject; none for the whole case.
+    pub subject: Option<Subject>,
 }
 
 impl Verdict {
@@ -67,6 +82,23 @@ impl Verdict {
     #[must_use]
     pub fn failed(&self) -> bool {
         self.verdict == "failed"
+    }
+
+    /// Tells up to which entry the whole of a scope is shown, as far as seals prove it.
+    #[must_use]
+    pub fn whole_to(&self, scope: &Scope) -> Option<Seq> {
+        let sound = self.checks.iter().any(|check| check.code == "SEAL" && check.result == "ok");
+        let covers = |proven: &&ProvenWhole| is_of(scope, proven.case.as_ref(), proven.subject.as_ref());
+        self.sealed.iter().filter(|_| sound && !self.failed()).filter(covers).map(|proven| proven.seq).max()
+    }
+}
+
+/// Tells whether what is of a case, or of one subject in it, is the whole of a scope.
+fn is_of(scope: &Scope, case: Option<&CaseId>, subject: Option<&Subject>) -> bool {
+    match (scope, case) {
+        (Scope::Case(of), Some(case)) => of == case && subject.is_none(),
+        (Scope::Stream(of, one), Some(case)) => of == case && subject.is_none_or(|subject| subject == one),
+        _ => false,
     }
 }
 
@@ -85,8 +117,32 @@ pub struct Request<'a> {
     pub trust: Option<&'a Path>,
     /// An earlier checkpoint for the verifier.
     pub previous: Option<&'a Path>,
-    /// Whether to take the exporter's word that an extract shows all of its case or subject: nothing proves it.
+    /// Whether to take the exporter's word that an extract shows all of its case or subject, where no seal proves it.
     pub trust_scope: bool,
+}
+
+/// How much of its case or subject an extract is known to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "shown", rename_all = "snake_case")]
+pub enum Whole {
+    /// The whole ledger is shown, or nothing is known.
+    Unsaid,
+    /// All of it, by the exporter's word.
+    Trusted,
+    /// All of it before a seal, which proves it; the book is of nothing later.
+    Proven {
+        /// The seal's entry.
+        entry: Seq,
+        /// Its time.
+        time: Time,
+    },
+    /// All of it before a seal, but the book is of a later instant.
+    Before {
+        /// The seal's entry.
+        entry: Seq,
+        /// Its time.
+        time: Time,
+    },
 }
 
 /// A bundle that was read.
@@ -98,6 +154,8 @@ pub struct BookFile {
     pub unreadable: Option<String>,
     /// Its first line.
     pub header: Option<Header>,
+    /// How much of its case or subject it shows.
+    pub whole: Whole,
     /// What the verifier says of it.
     pub verdict: Verdict,
     /// The verifier's version line.
@@ -145,19 +203,26 @@ pub fn read(request: &Request<'_>) -> Result<BookFile, Failure> {
     let mut tee = Tee { input, hash: Sha256::new(), bytes: 0, verifier: child.stdin.take() };
     let now = SystemClock.now();
     let builder = request.as_of.map_or_else(|| BookBuilder::until(now), BookBuilder::new);
-    let (header, built) = build(BufReader::with_capacity(1 << 16, &mut tee), builder, request.trust_scope);
+    let (header, built) = build(BufReader::with_capacity(1 << 16, &mut tee), builder);
     // the verifier gets all of the file, however far it could be read here
     io::copy(&mut tee, &mut io::sink()).map_err(|e| Failure::file(path, "read", &e))?;
     drop(tee.verifier.take());
     let verdict = finish(child, &program)?;
+    let mut whole = Whole::Unsaid;
     let (book, unreadable) = match built {
-        Ok(book) => (Some(book), None),
+        Ok(mut builder) => {
+            if let Some(header) = &header {
+                whole = take_whole(&mut builder, &header.scope, &verdict, request);
+            }
+            (Some(builder.finish()), None)
+        }
         Err(why) => (None, Some(why)),
     };
     Ok(BookFile {
         book,
         unreadable,
         header,
+        whole,
         verdict,
         verifier: version(&program)?,
         sha256: FileHash::from_bytes(tee.hash.finalize().into()),
@@ -165,13 +230,35 @@ pub fn read(request: &Request<'_>) -> Result<BookFile, Failure> {
     })
 }
 
+/// Tells the book what is shown in full: what a seal proves, or what the user takes the exporter's word for. Unless the
+/// user named an instant, a book that is proven whole to a seal ends there.
+fn take_whole(builder: &mut BookBuilder, scope: &Scope, verdict: &Verdict, request: &Request<'_>) -> Whole {
+    let proven = verdict.whole_to(scope).and_then(|seq| builder.marked().filter(|mark| mark.seq == seq));
+    let whole = match (proven, request.as_of) {
+        (_, _) if request.trust_scope => Whole::Trusted,
+        (None, _) => Whole::Unsaid,
+        (Some(at), None) => {
+            builder.end_at_mark();
+            Whole::Proven { entry: at.seq, time: at.time }
+        }
+        // what is recorded after the seal has its time at the least
+        (Some(at), Some(as_of)) if as_of < at.time => Whole::Proven { entry: at.seq, time: at.time },
+        (Some(at), Some(_)) => Whole::Before { entry: at.seq, time: at.time },
+    };
+    match scope {
+        _ if matches!(whole, Whole::Unsaid | Whole::Before { .. }) => {}
+        Scope::Case(case) => builder.shows_case(Some(case.clone())),
+        Scope::Stream(case, subject) => {
+            builder.shows_stream(StreamId { case: Some(case.clone()), subject: subject.clone() });
+        }
+        Scope::Full | Scope::Since(_) => {}
+    }
+    whole
+}
+
 /// Puts the book together; the first line is told also where the rest cannot be read.
-fn build(
-    input: impl io::BufRead,
-    mut builder: BookBuilder,
-    trust_scope: bool,
-) -> (Option<Header>, Result<Book, String>) {
-    let mut header = None;
+fn build(input: impl io::BufRead, mut builder: BookBuilder) -> (Option<Header>, Result<BookBuilder, String>) {
+    let mut header: Option<Header> = None;
     let mut pending: Option<(Box<Entry>, Vec<String>)> = None;
     for line in read_bundle(input) {
         let line = match line {
@@ -179,16 +266,7 @@ fn build(
             Err(error) => return (header, Err(error.to_string())),
         };
         match line {
-            BundleLine::Header(first) => {
-                match &first.scope {
-                    Scope::Case(case) if trust_scope => builder.shows_case(Some(case.clone())),
-                    Scope::Stream(case, subject) if trust_scope => {
-                        builder.shows_stream(StreamId { case: Some(case.clone()), subject: subject.clone() });
-                    }
-                    _ => {}
-                }
-                header = Some(first);
-            }
+            BundleLine::Header(first) => header = Some(first),
             BundleLine::Disclosure(text) => pending.iter_mut().for_each(|(_, held)| held.push(text.clone())),
             BundleLine::Entry(entry) => {
                 if let Some((entry, held)) = pending.replace((entry, Vec::new()))
@@ -198,6 +276,13 @@ fn build(
                 }
             }
             BundleLine::Withheld(_) => {}
+            // the seal itself is still pending: all before it is in the book
+            BundleLine::Sealed(line) => {
+                let of_scope = |header: &Header| is_of(&header.scope, line.case.as_ref(), line.subject.as_ref());
+                if let Some((seal, _)) = pending.as_ref().filter(|_| header.as_ref().is_some_and(of_scope)) {
+                    builder.mark(Position { seq: seal.seq, time: seal.time });
+                }
+            }
         }
     }
     if let Some((entry, held)) = pending
@@ -205,7 +290,7 @@ fn build(
     {
         return (header, Err(error.to_string()));
     }
-    (header, Ok(builder.finish()))
+    (header, Ok(builder))
 }
 
 /// Finds the verifier: as told, by `COUNTERSIGN_VERIFY_BIN`, beside this program, or on the path.

@@ -129,7 +129,7 @@ impl CaseFile {
                     let last = file.events.last_mut().filter(|_| kept);
                     last.into_iter().for_each(|found| found.disclosures.push(text.clone()));
                 }
-                BundleLine::Disclosure(_) | BundleLine::Header(_) => {}
+                BundleLine::Disclosure(_) | BundleLine::Header(_) | BundleLine::Sealed(_) => {}
                 BundleLine::Withheld(_) => (read, kept) = (false, false),
             }
         }

@@ -32,6 +32,7 @@ pub mod receive;
 pub mod reconcile;
 pub mod report;
 mod scans;
+pub mod seal;
 #[cfg(feature = "server")]
 pub mod serve;
 pub mod status;
@@ -113,6 +114,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Write the ledger, or a case of it, to a bundle file: for the verifier, and for the field
     Export(export::ExportArgs),
+    /// Have the server commit to all streams, so that extracts prove that they are whole
+    Seal(seal::SealArgs),
     /// Listen to new entries: one JSON line each
     Stream(stream::StreamArgs),
     /// Where items are, who has them, and what was stated of them
@@ -180,6 +183,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Report(args) => report::run(&args, &context),
         Command::Check(args) => check::run(args, &context),
         Command::Export(args) => export::run(args, &context),
+        Command::Seal(args) => seal::run(args, &context),
         Command::Stream(args) => stream::run(&args, &context),
         Command::Items(args) => items::run(*args, &context),
         Command::Obligations(args) => obligations::run(args, &context),

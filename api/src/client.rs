@@ -12,6 +12,7 @@ mod evidence;
 mod listen;
 mod proposals;
 mod receipt;
+mod seals;
 mod state;
 mod transport;
 mod trust;
@@ -400,19 +401,20 @@ impl Client {
     ) -> Result<(Option<u64>, impl Read + use<>), ClientError> {
         let mut parameters = match scope {
             Scope::Full => Vec::new(),
-            Scope::Case(case) => vec![format!("case={case}")],
-            Scope::Stream(case, subject) => vec![format!("case={case}"), format!("subject={subject}")],
-            Scope::Since(since) => vec![format!("since={since}")],
+            Scope::Case(case) => vec![format!("&case={case}")],
+            Scope::Stream(case, subject) => vec![format!("&case={case}"), format!("&subject={subject}")],
+            Scope::Since(since) => vec![format!("&since={since}")],
         };
-        if last == LastLeaf::Withheld {
-            parameters.push("last=withheld".to_owned());
-        }
-        if zstd {
-            parameters.push("compress=zstd".to_owned());
-        }
-        let query = if parameters.is_empty() { String::new() } else { format!("?{}", parameters.join("&")) };
-        self.0.transport.stream(&format!("/v1/bundle{query}"))
+        parameters.extend(bundle_form(last, zstd).map(str::to_owned));
+        let query = format!("?{}", parameters.concat().trim_start_matches('&'));
+        self.0.transport.stream(&format!("/v1/bundle{}", query.trim_end_matches('?')))
     }
+}
+
+/// Returns the parameters of a bundle's form, each behind an `&`.
+fn bundle_form(last: LastLeaf, zstd: bool) -> [&'static str; 2] {
+    let withheld = last == LastLeaf::Withheld;
+    [if withheld { "&last=withheld" } else { "" }, if zstd { "&compress=zstd" } else { "" }]
 }
 
 /// Writes a value of a query: unreserved characters as they are, every other byte as `%XX` (RFC 3986 §2).

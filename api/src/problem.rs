@@ -32,6 +32,8 @@ pub enum Code {
     NotFound,
     /// The path exists, the method does not.
     MethodNotAllowed,
+    /// There is what was to be shown not to be there.
+    Present,
     /// The body is longer than the route accepts.
     TooLarge,
     /// A file is another than the one named, or not all of it.
@@ -62,12 +64,13 @@ pub enum Code {
 
 impl Code {
     /// Every code of a ledger's server.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::BadParameter,
         Self::BadCursor,
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::Present,
         Self::TooLarge,
         Self::EvidenceMismatch,
         Self::NotAnnounced,
@@ -89,6 +92,7 @@ impl Code {
             Self::BadRequest => "bad_request",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::Present => "present",
             Self::TooLarge => "too_large",
             Self::EvidenceMismatch => "evidence_mismatch",
             Self::NotAnnounced => "not_announced",
@@ -112,6 +116,7 @@ impl Code {
             Self::BadParameter | Self::BadCursor | Self::BadRequest => 400,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::Present => 409,
             Self::TooLarge => 413,
             Self::EvidenceMismatch | Self::Inconsistent | Self::AuditFailed => 422,
             Self::NotAnnounced | Self::LogSignature => 403,

@@ -48,6 +48,7 @@ mod proofs;
 mod proposals;
 mod reconciliation;
 mod references;
+mod seals;
 mod sites;
 mod state_pages;
 mod stream;
@@ -120,6 +121,9 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(annual::annual))
         .routes(routes!(reconciliation::reconciliation))
         .routes(routes!(bundle::bundle))
+        .routes(routes!(seals::seal))
+        .routes(routes!(seals::latest))
+        .routes(routes!(seals::proof))
         .routes(routes!(openapi))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

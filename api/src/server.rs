@@ -37,6 +37,7 @@ mod measured;
 mod metrics;
 mod observe;
 mod run;
+mod sealing;
 mod tls;
 mod work;
 
@@ -55,11 +56,16 @@ pub(crate) use measured::MeasuredStore;
 pub(crate) use metrics::{Metrics, Moment};
 pub(crate) use observe::{Observed, RequestId, observe};
 pub use run::{Options, run};
+pub use sealing::SealOptions;
+pub(crate) use sealing::{NotSealed, Sealing};
 pub use tls::{TlsError, tls_config};
 pub(crate) use work::{compute, panicked, read, spawn};
 
 /// How often the state of the ledger is looked at.
 const WATCH: Duration = Duration::from_millis(50);
+
+/// How often it is looked whether a seal is due.
+const SEAL_WATCH: Duration = Duration::from_millis(500);
 
 /// What every route has at hand. Cheap to clone.
 #[derive(Clone)]
@@ -91,6 +97,8 @@ pub(crate) struct Shared {
     pub(crate) stopping: CancellationToken,
     /// The description of the API, set once the router is built.
     pub(crate) openapi: OnceLock<Bytes>,
+    /// What makes seals, if this server does.
+    sealing: OnceLock<Arc<Sealing>>,
     /// The views, and what brings them on.
     views: OnceLock<Arc<Follower>>,
     /// What authenticates cursors, as long as this process lives.
@@ -123,6 +131,7 @@ impl App {
             limits,
             stopping: CancellationToken::new(),
             openapi: OnceLock::new(),
+            sealing: OnceLock::new(),
             views: OnceLock::new(),
             cursor_key: random_key(),
         }))
@@ -131,6 +140,25 @@ impl App {
     /// Keeps evidence files in a folder. Only the first folder counts.
     pub(crate) fn keep_evidence(&self, folder: EvidenceFolder) {
         let _ = self.evidence.set(Arc::new(folder));
+    }
+
+    /// Makes seals. Only the first way counts.
+    pub(crate) fn make_seals(&self, sealing: Sealing) {
+        let _ = self.sealing.set(Arc::new(sealing));
+    }
+
+    /// Returns what makes seals.
+    pub(crate) fn sealing(&self) -> Option<&Arc<Sealing>> {
+        self.sealing.get()
+    }
+
+    /// Seals where it is time, and says what came of it.
+    fn seal_if_due(&self) {
+        match self.sealing().and_then(|sealing| sealing.if_due(&self.ledger)) {
+            None => {}
+            Some(Ok(recorded)) => tracing::info!(seq = recorded.seq.0, "sealed"),
+            Some(Err(error)) => tracing::error!(%error, "not sealed"),
+        }
     }
 
     /// Removes evidence files that were announced and that no entry named in time.
@@ -236,9 +264,19 @@ pub(crate) async fn serve(
             app.metrics.http().upkeep();
         }
     };
+    let sealing = async {
+        loop {
+            tokio::time::sleep(SEAL_WATCH).await;
+            if app.sealing().is_some() && !app.closing.is_cancelled() {
+                let app = app.clone();
+                // a panic is in the log already
+                let _ = read(move || app.seal_if_due()).await;
+            }
+        }
+    };
     let following = app.views().start(app.ledger.clone())?;
     let mut ended = None;
-    tokio::pin!(serving, ending, growing, upkeep);
+    tokio::pin!(serving, ending, growing, upkeep, sealing);
     loop {
         tokio::select! {
             result = &mut serving => {
@@ -248,6 +286,7 @@ pub(crate) async fn serve(
             how = &mut ending, if ended.is_none() => ended = Some(how),
             () = &mut growing => {}
             () = &mut upkeep => {}
+            () = &mut sealing => {}
         }
     }
     app.views().stop(&app.ledger);

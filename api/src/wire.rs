@@ -9,7 +9,7 @@ use countersign_ledger::annual::{AnnualReport, CaseTotals};
 use countersign_ledger::capacity::Capacity;
 use countersign_ledger::event::Evidence;
 use countersign_ledger::findings::{Finding, Obligation, Unknown};
-use countersign_ledger::hash::{EventHash, FileHash, KeyId, LeafHash, LedgerId, NodeHash};
+use countersign_ledger::hash::{EventHash, FileHash, KeyId, LeafHash, LedgerId, NodeHash, SealHash};
 use countersign_ledger::id::{Author, CaseId, Kind, PartyId, Seq, Subject, TreeSize};
 use countersign_ledger::keys::{self, PublicKey};
 use countersign_ledger::reconcile::{Row, Total};
@@ -343,6 +343,31 @@ pub struct LedgerInfo {
     /// How far the views are.
     #[serde(default)]
     pub views: views::AsOf,
+}
+
+/// A seal: an entry that commits to every stream of the entries before it (SPEC §15).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct SealView {
+    /// Its entry, and so how many entries it covers.
+    #[cfg_attr(feature = "server", schema(value_type = u64))]
+    pub seq: Seq,
+    /// When it was recorded.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub time: Time,
+    /// Its event hash.
+    #[cfg_attr(feature = "server", schema(value_type = String, pattern = "^[0-9a-f]{64}$"))]
+    pub event: EventHash,
+    /// Who signed it.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub author: Author,
+    /// How many streams it covers.
+    pub streams: u64,
+    /// The root over them.
+    #[cfg_attr(feature = "server", schema(value_type = String, pattern = "^[0-9a-f]{64}$"))]
+    pub root: SealHash,
+    /// How many entries were recorded after it.
+    pub since: u64,
 }
 
 /// What the ledger does with submissions.

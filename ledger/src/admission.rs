@@ -13,6 +13,7 @@ use crate::hash::{EventHash, KeyId, LeafHash};
 use crate::id::{Author, Seq, StreamId};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::rule::{CORRECTION, is_authority_kind};
+use crate::seal::SEAL_KIND;
 use crate::store::{StoreError, StreamHead};
 use crate::submission::Prepared;
 use crate::time::Time;
@@ -299,6 +300,11 @@ fn corrected_event<R: Recorded>(
     }
     if is_authority_kind(original.kind.as_str()) {
         return Err(refuse("an event that is not of SPEC §8", original.kind.to_string()).into());
+    }
+    if original.kind.as_str() == SEAL_KIND {
+        return Err(
+            refuse("an event other than a seal, which says what the ledger counted", SEAL_KIND.to_owned()).into()
+        );
     }
     let keyids: Vec<KeyId> = entry.envelope.signatures().iter().map(|(keyid, _)| *keyid).collect();
     let corrected = Corrected { kind: original.kind.clone(), signers: authority.signers_of_recorded(&keyids) };

@@ -29,16 +29,19 @@ use crate::note::{NoteSigner, Vkey};
 use crate::pending::entry_at;
 use crate::proof::{LogProof, Receipt};
 use crate::refusal::Refusal;
+use crate::seal::Sealer;
 use crate::store::{Head, Store, StoreError};
 use crate::submission::{PREPARED_TOGETHER, Prepared, Submission, in_chunks};
 use crate::time::{Clock, Time};
 
 mod committer;
 mod open;
+mod seals;
 mod tiles;
 
 pub use open::{OpenError, OpenOptions};
 pub(crate) use open::{checked_head, standing};
+pub use seals::Sealed;
 pub use tiles::{StoreTiles, TileError};
 
 /// How many submissions may wait for the committer before more are told to come again.
@@ -151,6 +154,8 @@ struct Published {
     checkpoint: SignedCheckpoint,
     note: String,
     time: Time,
+    /// The newest seal.
+    seal: Option<Seq>,
 }
 
 /// What the committer and the readers share.
@@ -162,6 +167,7 @@ struct Shared {
     queued: AtomicUsize,
     counters: Counters,
     tables: KeyTables,
+    seals: seals::Seals,
     /// The durable size, for whoever waits for it to grow.
     grown: (Mutex<TreeSize>, Condvar),
 }
@@ -218,11 +224,27 @@ impl Shared {
 /// A callback that is told what became of a submission.
 type Done = Box<dyn FnOnce(Result<Recorded, SubmitError>) + Send>;
 
-/// A submission on its way to the committer.
+impl Job {
+    /// About how many bytes its line will have.
+    fn bytes(&self) -> usize {
+        match &self.what {
+            What::Event { prepared, .. } => prepared.envelope().payload().len() * 2,
+            What::Seal(_) => 2_048,
+        }
+    }
+}
+
+/// Something on its way to the committer.
 struct Job {
-    prepared: Box<Prepared>,
-    check_head: bool,
+    what: What,
     done: Done,
+}
+
+enum What {
+    /// An event that was handed in.
+    Event { prepared: Box<Prepared>, check_head: bool },
+    /// A seal, whose event is made where it will stand.
+    Seal(Box<Sealer>),
 }
 
 struct Running {
@@ -313,6 +335,10 @@ impl Ledger {
         check_head: bool,
         done: impl FnOnce(Result<Recorded, SubmitError>) + Send + 'static,
     ) -> Result<(), SubmitError> {
+        self.send(Job { what: What::Event { prepared: Box::new(prepared), check_head }, done: Box::new(done) })
+    }
+
+    fn send(&self, job: Job) -> Result<(), SubmitError> {
         if let LedgerState::Failed(reason) = &*self.0.shared.state() {
             return Err(SubmitError::Stopped { reason: reason.clone() });
         }
@@ -320,7 +346,7 @@ impl Ledger {
         let stopped = || SubmitError::Stopped { reason: "it is shutting down".to_owned() };
         let queue = queue.as_ref().ok_or_else(stopped)?;
         self.0.shared.queued.fetch_add(1, Ordering::Relaxed);
-        queue.try_send(Job { prepared: Box::new(prepared), check_head, done: Box::new(done) }).map_err(|error| {
+        queue.try_send(job).map_err(|error| {
             self.0.shared.queued.fetch_sub(1, Ordering::Relaxed);
             match error {
                 TrySendError::Full(_) => SubmitError::Busy { retry_after_seconds: 1 },
@@ -335,11 +361,16 @@ impl Ledger {
     /// As [`Ledger::prepare`] and [`Ledger::enqueue`], and what the committer says.
     pub fn submit(&self, submission: Submission) -> Result<Recorded, SubmitError> {
         let prepared = self.prepare(submission)?;
+        self.send_and_wait(What::Event { prepared: Box::new(prepared), check_head: false })
+    }
+
+    fn send_and_wait(&self, what: What) -> Result<Recorded, SubmitError> {
         let (send, receive) = sync_channel(1);
-        self.enqueue(prepared, false, move |result| {
+        let done = Box::new(move |result| {
             // The receiver waits below until it is told.
             let _ = send.send(result);
-        })?;
+        });
+        self.send(Job { what, done })?;
         receive.recv().unwrap_or_else(|_| Err(SubmitError::Stopped { reason: "the committer ended".to_owned() }))
     }
 

@@ -40,6 +40,16 @@ pub struct BookBuilder {
     gaps: bool,
     next: u64,
     shown: Shown,
+    mark: Option<Mark>,
+}
+
+/// How far a book had come at an entry, to end it there after all.
+#[derive(Debug)]
+struct Mark {
+    at: Position,
+    authority: Authority,
+    statements: usize,
+    gaps: bool,
 }
 
 /// What is shown in full of a ledger that is not.
@@ -61,7 +71,28 @@ impl BookBuilder {
             gaps: false,
             next: 0,
             shown: Shown::default(),
+            mark: None,
         }
+    }
+
+    /// Remembers how far the book has come, before an entry at this position: [`BookBuilder::end_at_mark`].
+    pub fn mark(&mut self, at: Position) {
+        let (authority, statements) = (self.authority.clone(), self.statements.len());
+        self.mark = Some(Mark { at, authority, statements, gaps: self.gaps });
+    }
+
+    /// Returns the latest mark.
+    #[must_use]
+    pub fn marked(&self) -> Option<Position> {
+        self.mark.as_ref().map(|mark| mark.at)
+    }
+
+    /// Leaves out again what was added since the latest mark, if there is one: what is left is a book of the entries
+    /// before the one that was marked, as of that one's time.
+    pub fn end_at_mark(&mut self) {
+        let Some(Mark { at, authority, statements, gaps }) = self.mark.take() else { return };
+        self.statements.truncate(statements);
+        (self.authority, self.gaps, self.as_of, self.open) = (authority, gaps, at.time, false);
     }
 
     /// Says that every entry of a case up to the instant is added, whatever else is left out; with `None`, every one

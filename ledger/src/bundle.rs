@@ -6,6 +6,8 @@
 //! {"seq":1,…}
 //! {"disclosure":"…"}
 //! {"withheld":{"start":2,"end":4,"hash":"…"}}
+//! {"seq":4,…}
+//! {"sealed":{"case":"…","path":["…"]}}
 //! ```
 //!
 //! Lines end in LF, the last too; no CR, no empty line. Entry lines are the stored bytes, at most 65,535; other lines at
@@ -26,9 +28,11 @@ pub use select::LastLeaf;
 pub use write::{BundleChunks, BundleError, CHUNK, Compression, Progress, write_full};
 
 use crate::checkpoint::{CheckpointError, SignedCheckpoint};
-use crate::hash::{LedgerId, NodeHash};
+use crate::hash::{LedgerId, NodeHash, SealHash};
 use crate::id::{CaseId, StreamId, Subject, TreeSize};
 use crate::json::{self, JsonError};
+use crate::keyed::KEY_BITS;
+use crate::seal::{Instead, SealedLine};
 
 /// The most bytes of a line that is no entry (SPEC §12).
 pub const MAX_LINE: usize = 1 << 20;
@@ -211,6 +215,48 @@ fn parse_disclosure(line: &[u8]) -> Result<String, LineError> {
     let value = json::parse(line, json::MAX_DEPTH)?;
     closed(&value, "", "the member disclosure", 1)?;
     text(&value, "/disclosure", "a disclosure (base64url)")
+}
+
+/// Reads the line that proves something by a seal (SPEC §15). Whether it does is for the verifier to say.
+fn parse_sealed(line: &[u8]) -> Result<SealedLine, LineError> {
+    let value = json::parse(line, json::MAX_DEPTH)?;
+    closed(&value, "", "the member sealed", 1)?;
+    let sealed = value.get("sealed").unwrap_or(&Value::Null);
+    let has = |name: &str| sealed.get(name).is_some();
+    let members = 2 + ["subject", "within", "instead"].into_iter().filter(|name| has(name)).count();
+    closed(sealed, "/sealed", "case and path, and at most subject, within and instead", members)?;
+    if has("within") && !has("subject") {
+        return Err(form("/sealed/within", "a subject beside it", sealed.get("within")));
+    }
+    let case = match sealed.get("case") {
+        Some(Value::Null) => None,
+        _ => Some(text(&value, "/sealed/case", "a case id or null")?),
+    };
+    let subject = if has("subject") { Some(text(&value, "/sealed/subject", "a subject")?) } else { None };
+    let within = if has("within") { Some(way(&value, "/sealed/within")?) } else { None };
+    let instead = match sealed.get("instead") {
+        None => None,
+        Some(Value::Null) => Some(Instead::Nothing),
+        Some(pair) => {
+            closed(pair, "/sealed/instead", "null, or the members key and value", 2)?;
+            Some(Instead::Pair {
+                key: text(&value, "/sealed/instead/key", "64 lower-case hex digits")?,
+                value: text(&value, "/sealed/instead/value", "64 lower-case hex digits")?,
+            })
+        }
+    };
+    if subject.is_some() && within.is_none() && instead.is_none() {
+        return Err(form("/sealed", "within or instead beside subject", Some(sealed)));
+    }
+    Ok(SealedLine { case, subject, within, path: way(&value, "/sealed/path")?, instead })
+}
+
+/// Reads the siblings on a way down a keyed tree.
+fn way(value: &Value, path: &'static str) -> Result<Vec<SealHash>, LineError> {
+    let found = value.pointer(path);
+    let wrong = || form(path, "an array of 0 to 256 hashes", found);
+    let hashes = found.and_then(Value::as_array).filter(|hashes| hashes.len() <= KEY_BITS).ok_or_else(wrong)?;
+    hashes.iter().map(|hash| hash.as_str().and_then(|hash| hash.parse().ok()).ok_or_else(wrong)).collect()
 }
 
 fn form(path: &'static str, expected: &'static str, found: Option<&Value>) -> LineError {

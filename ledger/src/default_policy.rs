@@ -1,7 +1,9 @@
 //! The policy table that `init` writes unless told otherwise: DOMAIN §2, for every kind of version 1.
 
 use crate::capacity::Capacity;
-use crate::capacity::Capacity::{Carrier, Custodian, Donor, Implementer, Inspector, Licensor, Oversight, Recipient};
+use crate::capacity::Capacity::{
+    Carrier, Custodian, Donor, Implementer, Inspector, Licensor, Operator, Oversight, Recipient,
+};
 use crate::rule::{CORRECTION, CaseUse, KindPolicy, Policy, PolicyFormError, Rule};
 
 fn role(role: Capacity) -> Rule {
@@ -119,6 +121,7 @@ fn caseless_rows() -> Vec<(&'static str, Rule)> {
         ("evidence.added", Rule::AnyParty),
         ("response.recorded", Rule::AnyParty),
         ("remedy.completed", Rule::AnyParty),
+        ("streams.sealed", capacity(Operator)),
     ]
 }
 
@@ -145,6 +148,6 @@ mod tests {
     fn the_default_is_well_formed_and_reads_back() {
         let policy = default_policy().unwrap();
         assert_eq!(Policy::from_value(&policy.to_value()).unwrap(), policy);
-        assert_eq!(policy.rows().count(), 15 + 31 + 11 + 1);
+        assert_eq!(policy.rows().count(), 15 + 31 + 12 + 1);
     }
 }

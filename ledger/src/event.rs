@@ -30,6 +30,7 @@ pub mod remedy;
 pub mod retransfer;
 pub mod scalars;
 pub mod schema;
+pub mod seal;
 pub mod service;
 pub mod site;
 pub mod statement;

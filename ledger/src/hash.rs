@@ -129,6 +129,29 @@ hash_type! {
     FileHash
 }
 
+hash_type! {
+    /// A key of the keyed tree: SHA-256 of a case id or of a subject (SPEC §15).
+    SealKey
+}
+hash_type! {
+    /// A value, or the hash of a node, of the keyed tree: a stream's record, a case's tree, a seal's root (SPEC §15).
+    SealHash
+}
+
+impl SealKey {
+    /// Returns the key of a case or of a subject; that of the streams without a case is the empty text's.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(sha256(&[text.as_bytes()]))
+    }
+
+    /// Returns the bit that decides at a depth of 0 to 255; bit 0 is the most significant of the first byte.
+    #[must_use]
+    pub fn bit(&self, depth: usize) -> bool {
+        self.0[depth / 8] >> (7 - depth % 8) & 1 == 1
+    }
+}
+
 impl LeafHash {
     /// The `prev` of entry 0: 32 zero bytes (SPEC §5).
     pub const ZERO: Self = Self([0; 32]);

@@ -118,6 +118,10 @@ codes! {
     LedgerClosed = "ledger_closed", 409;
     /// The server does not hold the private key of the new log key.
     LogKeyUnavailable = "log_key_unavailable", 422;
+    /// A seal says what is not so at its position (SPEC §15).
+    FalseSeal = "false_seal", 422;
+    /// The key that seals did not sign.
+    SealKeyUnavailable = "seal_key_unavailable", 503;
     /// There is no room for another proposal of this party, or of anybody.
     ProposalsFull = "proposals_full", 409;
     /// A proposal does not wait for this signature.

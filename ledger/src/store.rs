@@ -247,6 +247,13 @@ pub trait Store: Send + Sync + 'static {
     /// As [`Store::head`].
     fn case_seqs(&self, case: Option<&CaseId>, ty: Option<&str>) -> Result<Vec<Seq>, StoreError>;
 
+    /// Visits every stream: its entries in order, and the event hash of the last. All that is visited is of one state,
+    /// which may be later than a head that was taken before.
+    ///
+    /// # Errors
+    /// As [`Store::head`].
+    fn each_stream(&self, visit: &mut dyn FnMut(&StreamId, &[Seq], EventHash)) -> Result<(), StoreError>;
+
     /// Returns the entries whose kind is one of SPEC §8, from `from`, in order, at most `limit`.
     ///
     /// # Errors

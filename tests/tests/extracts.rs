@@ -173,7 +173,8 @@ fn shows_what_bears_on_it(story: Story) {
 fn the_last_leaf_of_another_case_may_be_withheld() {
     let Story { world, .. } = story();
     let (head, id) = (world.ledger.head(), world.ledger.id());
-    let chunks = BundleChunks::of_scope(&*world.store, id, &head, case(CASE), LastLeaf::Withheld, Compression::None);
+    let chunks =
+        BundleChunks::of_scope(&*world.store, id, &head, case(CASE), LastLeaf::Withheld, None, Compression::None);
     let bundle: Vec<u8> = chunks.unwrap().map(Result::unwrap).collect::<Vec<_>>().concat();
     assert!(!shown(&bundle).contains(&5) && !shown(&bundle).contains(&(head.size.0 - 1)));
     let report = check(&world, &bundle);
@@ -186,7 +187,7 @@ fn what_is_not_there_is_told() {
     let Story { world, .. } = story();
     let (head, id) = (world.ledger.head(), world.ledger.id());
     let told = |scope: Scope| {
-        BundleChunks::of_scope(&*world.store, id, &head, scope, LastLeaf::Shown, Compression::None).err().unwrap()
+        BundleChunks::of_scope(&*world.store, id, &head, scope, LastLeaf::Shown, None, Compression::None).err().unwrap()
     };
     assert!(matches!(told(case("us-dsca.none")), BundleError::NoCase { .. }));
     assert!(matches!(told(case("us-dsca.x")), BundleError::NoCase { .. }), "the beginning of another's id");

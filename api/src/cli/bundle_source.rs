@@ -8,7 +8,7 @@ use countersign_ledger::id::CaseId;
 use countersign_ledger::time::Time;
 
 use super::Context;
-use crate::book_file::{self, BookFile, Request, Verdict};
+use crate::book_file::{self, BookFile, Request, Verdict, Whole};
 use crate::failure::Failure;
 
 /// Which bundle, and how it is read.
@@ -17,7 +17,7 @@ pub(crate) struct BundleSource {
     /// Read this bundle instead of asking the server; `-` is stdin
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
-    /// Take the exporter's word that an extract shows all of its case or subject; nothing proves it
+    /// Take the exporter's word that an extract shows all of its case or subject, where no seal proves it
     #[arg(long, requires = "bundle")]
     trust_scope: bool,
     /// The verifier's program [default: beside this one, or on the path]
@@ -41,6 +41,15 @@ impl BundleSource {
             previous: None,
             trust_scope: self.trust_scope,
         })?;
+        match &read.whole {
+            Whole::Unsaid | Whole::Trusted => {}
+            Whole::Proven { entry, time } => context.out().note(format_args!(
+                "a seal proves that all of it before entry {entry} is shown: nothing later than {time} is counted"
+            )),
+            Whole::Before { entry, time } => context.out().warn(format_args!(
+                "a seal proves that all of it before entry {entry} is shown, but not what came after {time}"
+            )),
+        }
         let found = usable(read)?;
         if found.1.verdict == "not_checked" {
             context.out().warn("the bundle was not checked: give the ledger id with --ledger, from a source you trust");

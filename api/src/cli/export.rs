@@ -25,6 +25,8 @@ The file appears only when it is whole. It proves nothing by itself: give it to
 A case file (--case) has every entry of the case, every party with its keys, and statements
 elsewhere that name the case or an event of it. It also shows the ledger's last entry, so that
 a revocation kept back is noticed; --hide-last leaves that out where it is of another case.
+It proves that it shows all of the case up to the newest seal; --sealed has the server make
+one first. --absent proves that there was no such case or subject before the newest seal.
 
 EXAMPLE
   countersign export --output ledger.bundle.jsonl
@@ -35,6 +37,10 @@ EXAMPLE
     countersign export --case us-dsca.xa-b-uaa --output case.bundle.jsonl
   one consignment, and what it rests on:
     countersign export --case us-dsca.xa-b-uaa --subject consignment/2026-0001 -o one.bundle.jsonl
+  all of it up to now, proven:
+    countersign export --sealed --case us-dsca.xa-b-uaa --output whole.bundle.jsonl
+  that a consignment was never recorded:
+    countersign export --absent --case us-dsca.xa-b-uaa --subject consignment/2026-0009 -o none.bundle.jsonl
   what was recorded since the bundle of last week:
     countersign export --since ledger.bundle.jsonl --output news.bundle.jsonl")]
 pub struct ExportArgs {
@@ -50,6 +56,12 @@ pub struct ExportArgs {
     /// Only what was recorded since: a number of entries, or a file with a checkpoint, a bundle or a receipt
     #[arg(long, value_name = "SIZE|FILE", conflicts_with = "case")]
     since: Option<String>,
+    /// Have the server seal all streams first
+    #[arg(long)]
+    sealed: bool,
+    /// Prove that there is no such case, or no such subject in it
+    #[arg(long, requires = "case", conflicts_with = "evidence")]
+    absent: bool,
     /// Do not show the ledger's last entry where it is of another case
     #[arg(long)]
     hide_last: bool,
@@ -98,7 +110,21 @@ pub fn run(args: ExportArgs, context: &Context) -> Result<Exit, Failure> {
     };
     let client = context.client()?;
     let last = if args.hide_last { LastLeaf::Withheld } else { LastLeaf::Shown };
-    let (length, reader) = client.bundle(&scope, last, args.zstd)?;
+    if args.sealed {
+        let (seal, new) = client.seal()?;
+        let how = if new { "sealed" } else { "nothing was recorded since the seal" };
+        context.out().note(format_args!("{how} at entry {}", seal.seq));
+    }
+    let (length, reader): (_, Box<dyn Read>) = match &args.case {
+        Some(case) if args.absent => {
+            let (length, reader) = client.absence(case, args.subject.as_ref(), last, args.zstd)?;
+            (length, Box::new(reader))
+        }
+        _ => {
+            let (length, reader) = client.bundle(&scope, last, args.zstd)?;
+            (length, Box::new(reader))
+        }
+    };
     let bar = context.out().byte_progress(length, "exporting");
     let result = if to_stdout {
         copy(reader, &mut io::stdout().lock(), &bar).map(|_| ())
@@ -111,7 +137,8 @@ pub fn run(args: ExportArgs, context: &Context) -> Result<Exit, Failure> {
             }
             partial.persist()?;
             bar.finish_and_clear();
-            let (file, scope) = (args.output.clone(), described(&scope));
+            let none = if args.absent { "that there is no " } else { "" };
+            let (file, scope) = (args.output.clone(), format!("{none}{}", described(&scope)));
             context.out().emit(&Exported { file, ledger: client.ledger_id(), scope, bytes, sha256 })
         })
     };

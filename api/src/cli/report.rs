@@ -30,7 +30,7 @@ use tables::CaseTable;
 use super::Context;
 use super::bundle_source::known_case;
 use super::findings::{AsOf, csv};
-use crate::book_file::{self, BookFile, Request, Verdict};
+use crate::book_file::{self, BookFile, Request, Verdict, Whole};
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::output::Report;
@@ -71,7 +71,7 @@ pub struct ReportArgs {
     /// An earlier checkpoint that the ledger must continue, for the verifier
     #[arg(long, value_name = "CHECKPOINT")]
     previous: Option<PathBuf>,
-    /// Take the exporter's word that an extract shows all of its case or subject; nothing proves it
+    /// Take the exporter's word that an extract shows all of its case or subject, where no seal proves it
     #[arg(long)]
     trust_scope: bool,
     /// The verifier's program [default: beside this one, or on the path]
@@ -114,6 +114,8 @@ struct Content {
     scope: Option<String>,
     /// Whether the exporter's word was taken that the extract shows all of that.
     trust_scope: bool,
+    /// How much of that is known to be shown.
+    whole: Whole,
     #[serde(skip_serializing_if = "Option::is_none")]
     unreadable: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -209,6 +211,7 @@ fn content(args: &ReportArgs, context: &Context, read: &BookFile) -> Content {
         checkpoint,
         scope: header.map(|header| scope(&header.scope)),
         trust_scope: args.trust_scope,
+        whole: read.whole,
         unreadable: read.unreadable.clone(),
         as_of: book.map(|book| book.as_of().to_string()),
         case: args.case.clone(),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use countersign_ledger::append::{DEFAULT_QUEUE, OpenOptions};
@@ -9,7 +10,7 @@ use countersign_ledger::append::{DEFAULT_QUEUE, OpenOptions};
 use super::Context;
 use super::listen::ListenArgs;
 use crate::failure::{Exit, Failure};
-use crate::server::{DEFAULT_MAX_EVIDENCE, DataArgs, Limits, Options};
+use crate::server::{DEFAULT_MAX_EVIDENCE, DataArgs, Limits, Options, SealOptions};
 
 /// Arguments of `countersign serve`.
 #[derive(Debug, Args)]
@@ -17,6 +18,7 @@ use crate::server::{DEFAULT_MAX_EVIDENCE, DataArgs, Limits, Options};
 EXAMPLE
   countersign serve --data ledger
   countersign serve --data ledger --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem
+  countersign serve --data ledger --seal-key operator.pem --seal-every 6h
 
 Prints one line on stdout once it listens, logs on stderr (COUNTERSIGN_LOG=debug for one line a request).
 SIGTERM or SIGINT: requests under way are finished (30 s at most), what is queued is recorded.
@@ -40,6 +42,15 @@ pub struct ServeArgs {
     /// The largest evidence file that is taken: bytes, or with K, M or G
     #[arg(long, value_name = "SIZE", default_value_t = DEFAULT_MAX_EVIDENCE, value_parser = bytes)]
     pub max_evidence: u64,
+    /// Seal all streams with this key, of a party with capacity operator: extracts then prove that they are whole
+    #[arg(long, value_name = "FILE")]
+    pub seal_key: Option<PathBuf>,
+    /// How long after a seal to make the next: such as 90s, 30m, 24h or 7d
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration, requires = "seal_key")]
+    pub seal_every: Duration,
+    /// How long after a seal nobody gets another by asking
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration, requires = "seal_key")]
+    pub seal_gap: Duration,
     /// Start although the clock is more than a day ahead of the last entry
     #[arg(long)]
     pub accept_clock_jump: bool,
@@ -64,12 +75,33 @@ fn bytes(text: &str) -> Result<u64, String> {
     size.ok_or_else(|| "expected a number of bytes, such as 500000, 512M or 4G".to_owned())
 }
 
+/// Reads a time: a number of seconds, minutes, hours or days.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b's') => (&text[..text.len() - 1], 1),
+        Some(b'm') => (&text[..text.len() - 1], 60),
+        Some(b'h') => (&text[..text.len() - 1], 3_600),
+        Some(b'd') => (&text[..text.len() - 1], 86_400),
+        _ => ("", 1),
+    };
+    let plain = (1..=9).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let seconds = if plain { digits.parse::<u64>().ok().map(|n| n * unit) } else { None };
+    seconds.map(Duration::from_secs).ok_or_else(|| "expected a time, such as 90s, 30m, 24h or 7d".to_owned())
+}
+
 /// Runs the server until it is told to stop.
 ///
 /// # Errors
 /// When it may not listen there, the ledger cannot be opened, or the store failed while serving.
 pub fn run(args: ServeArgs, context: &Context) -> Result<Exit, Failure> {
     let tls = args.how.prepare(args.listen)?;
+    let seal = match &args.seal_key {
+        Some(file) => {
+            let key = context.keyring().open(file)?;
+            Some(SealOptions { key, every: args.seal_every, gap: args.seal_gap })
+        }
+        None => None,
+    };
     let options = Options {
         data: args.data,
         listen: args.listen,
@@ -79,6 +111,7 @@ pub fn run(args: ServeArgs, context: &Context) -> Result<Exit, Failure> {
         max_evidence: args.max_evidence,
         open: OpenOptions { accept_clock_jump: args.accept_clock_jump },
         limits: Limits::default(),
+        seal,
     };
     crate::server::run(options, context.keyring(), context.out()).map(|()| Exit::Done)
 }
@@ -106,6 +139,10 @@ mod tests {
             "--queue x",
             "--max-evidence 1T",
             "--max-evidence G",
+            "--seal-every 24h",
+            "--seal-key k --seal-every 24",
+            "--seal-key k --seal-every h",
+            "--seal-key k --seal-gap -1s",
         ] {
             let text = format!("serve --data d {bad}");
             assert!(Command::try_parse_from(text.split(' ')).is_err(), "{bad}");

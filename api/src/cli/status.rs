@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::{Report, fields};
+use crate::wire::SealView;
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]
@@ -51,6 +52,8 @@ struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     governance: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    seal: Option<SealView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     high_water: Option<TreeSize>,
     size: TreeSize,
     log_key: String,
@@ -77,6 +80,8 @@ impl Report for Status {
         add("cases", self.cases.map(|n| n.to_string()));
         let behind = self.views_lag.filter(|lag| *lag > 0);
         add("views", behind.map(|lag| format!("behind by {lag} entries")));
+        let seal = self.seal.as_ref();
+        add("sealed", seal.map(|s| format!("{} entries at {}; {} since then", s.seq, s.time, s.since)));
         add("high water", self.high_water.map(|size| size.to_string()));
         add("entries", Some(self.size.to_string()));
         add("log key", Some(self.log_key.clone()));
@@ -122,6 +127,7 @@ fn online(context: &Context) -> Result<Status, Failure> {
         cases: Some(info.cases),
         views_lag: Some(info.views.lag),
         governance: Some(format!("{} of {} keys", info.governance.threshold, info.governance.keys.len())),
+        seal: client.newest_seal()?,
         high_water: None,
         size: checkpoint.checkpoint().size,
         log_key: info.log_key,
@@ -177,6 +183,7 @@ mod stopped {
             cases: None,
             views_lag: None,
             governance: None,
+            seal: None,
             high_water: Some(high_water.size()),
             size: head.size,
             log_key: body.log_key.to_string(),

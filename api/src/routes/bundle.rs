@@ -8,13 +8,14 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use countersign_ledger::append::Ledger;
 use countersign_ledger::bundle::{BundleChunks, BundleError, Compression, LastLeaf, Scope};
 use countersign_ledger::id::{CaseId, Subject, TreeSize};
 use countersign_ledger::store::Store;
 use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::corrupt;
+use super::{corrupt, store_problem};
 use crate::problem::{Code, Problem};
 use crate::server::input::{MAX_NUMBER, Params, parse};
 use crate::server::{App, read};
@@ -48,34 +49,66 @@ pub(crate) async fn bundle(
     mut params: Params,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let file = params.choice("compress", &["zstd"])?.is_some();
     let scope = scope(&mut params)?;
+    answer(app, What::Scope(scope), params, &headers).await
+}
+
+/// What a bundle is to show.
+pub(super) enum What {
+    /// What is there.
+    Scope(Scope),
+    /// That there is no such case, or no such subject in it.
+    Absence(CaseId, Option<Subject>),
+}
+
+impl What {
+    /// Names it within a file's name.
+    fn name(&self) -> String {
+        match self {
+            Self::Scope(Scope::Full) => String::new(),
+            Self::Scope(Scope::Case(case) | Scope::Stream(case, _)) => format!("-{case}"),
+            Self::Scope(Scope::Since(since)) => format!("-since-{since}"),
+            Self::Absence(case, _) => format!("-no-{case}"),
+        }
+    }
+
+    /// Begins the bundle; says also how many entries it is of.
+    fn begin(self, ledger: &Ledger, last: LastLeaf, compression: Compression) -> Result<(Chunks, TreeSize), Problem> {
+        let (store, id) = (ledger.store().clone(), ledger.id());
+        // first the seal, then the head: it is below it
+        let sealed = match &self {
+            Self::Scope(Scope::Full | Scope::Since(_)) => None,
+            _ => ledger.sealed().map_err(|e| store_problem(&e))?,
+        };
+        let head = ledger.head();
+        let chunks = match self {
+            Self::Scope(Scope::Full) => BundleChunks::full(store, id, &head, compression),
+            Self::Scope(scope) => BundleChunks::of_scope(store, id, &head, scope, last, sealed.as_ref(), compression),
+            Self::Absence(case, subject) => {
+                let sealed = sealed.ok_or_else(super::seals::no_seal)?;
+                BundleChunks::of_absence(store, id, &head, (case, subject), last, &sealed, compression)
+            }
+        };
+        Ok((chunks.map_err(problem)?, head.size))
+    }
+}
+
+/// Streams a bundle, in the form that the rest of the parameters and the headers ask for.
+pub(super) async fn answer(app: App, what: What, mut params: Params, headers: &HeaderMap) -> Result<Response, Problem> {
+    let file = params.choice("compress", &["zstd"])?.is_some();
     let last = params.choice("last", &["withheld"])?.map_or(LastLeaf::Shown, |_| LastLeaf::Withheld);
     params.finish()?;
-    let encoded = !file && accepts_zstd(&headers);
+    let encoded = !file && accepts_zstd(headers);
     let place = tokio::time::timeout(app.limits.queue_wait, app.exports.clone().acquire_owned()).await;
     let Ok(Ok(place)) = place else {
         return Err(Problem::new(Code::Busy, "too many exports run").retry_after(30));
     };
     let compression = if file || encoded { Compression::Zstd(LEVEL) } else { Compression::None };
-    let head = app.ledger.head();
-    let name = format!(
-        "attachment; filename=\"{}-{}{}.bundle.jsonl{}\"",
-        app.ledger.id(),
-        head.size,
-        match &scope {
-            Scope::Full => String::new(),
-            Scope::Case(case) | Scope::Stream(case, _) => format!("-{case}"),
-            Scope::Since(since) => format!("-since-{since}"),
-        },
-        if file { ".zst" } else { "" }
-    );
+    let (id, name) = (app.ledger.id(), what.name());
     let ledger = app.ledger.clone();
-    let chunks = read(move || match scope {
-        Scope::Full => BundleChunks::full(ledger.store().clone(), ledger.id(), &head, compression),
-        scope => BundleChunks::of_scope(ledger.store().clone(), ledger.id(), &head, scope, last, compression),
-    });
-    let chunks = chunks.await?.map_err(problem)?;
+    let (chunks, size) = read(move || what.begin(&ledger, last, compression)).await??;
+    let zst = if file { ".zst" } else { "" };
+    let name = format!("attachment; filename=\"{id}-{size}{name}.bundle.jsonl{zst}\"");
     let pieces = stream::try_unfold(Export { chunks, _place: place }, |export| async move {
         let piece = read(move || export.piece()).await;
         piece.and_then(|piece| piece).inspect_err(|_| tracing::error!("an export broke off"))
@@ -118,13 +151,18 @@ fn problem(error: BundleError) -> Problem {
             format!("a size of at most {size}, the ledger's"),
             &since.to_string(),
         ),
+        BundleError::Present { what } => {
+            Problem::new(Code::Present, format!("there is {what}")).hint("GET /v1/bundle exports it")
+        }
         other => corrupt(&other),
     }
 }
 
+type Chunks = BundleChunks<Arc<dyn Store>>;
+
 /// An export under way, and its place among those that may run.
 struct Export {
-    chunks: BundleChunks<Arc<dyn Store>>,
+    chunks: Chunks,
     _place: OwnedSemaphorePermit,
 }
 

@@ -157,7 +157,7 @@ pub(crate) fn submit_problem(error: SubmitError) -> Problem {
     }
 }
 
-fn receipt_of(recorded: &Recorded) -> Response {
+pub(super) fn receipt_of(recorded: &Recorded) -> Response {
     let status = if recorded.repeated { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = receipt_response(status, recorded.seq, &recorded.event, recorded.receipt.to_json());
     if recorded.unrecorded_signatures > 0 {

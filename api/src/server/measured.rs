@@ -52,6 +52,10 @@ impl Store for MeasuredStore {
         self.inner.case_seqs(case, ty)
     }
 
+    fn each_stream(&self, visit: &mut dyn FnMut(&StreamId, &[Seq], EventHash)) -> Result<(), StoreError> {
+        self.inner.each_stream(visit)
+    }
+
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         self.inner.authority_seqs(from, limit)
     }

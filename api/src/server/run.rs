@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::data::open_measured;
 use super::listen::{bind, stop_signal};
-use super::{App, DataArgs, Ended, EvidenceFolder, Limits, Metrics, open_views, serve};
+use super::{App, DataArgs, Ended, EvidenceFolder, Limits, Metrics, SealOptions, Sealing, open_views, serve};
 use crate::failure::Failure;
 use crate::keyring::Keyring;
 use crate::output::{Output, Report};
@@ -36,6 +36,8 @@ pub struct Options {
     pub open: OpenOptions,
     /// Bounds on clients.
     pub limits: Limits,
+    /// How it seals, if it does.
+    pub seal: Option<SealOptions>,
 }
 
 /// What is said once the server listens.
@@ -67,6 +69,16 @@ pub fn run(options: Options, keyring: &Keyring, output: &Output) -> Result<(), F
     let evidence = EvidenceFolder::open(&folder, options.max_evidence);
     app.keep_evidence(evidence.map_err(|e| Failure::file(&folder, "use", &e))?);
     app.keep_views(open_views(&options.data.views_path(), &**ledger.store())?);
+    if let Some(seal) = options.seal {
+        let sealing = Sealing::new(seal, &ledger).map_err(Failure::refused)?;
+        match sealing.standing(&ledger) {
+            Ok(party) => tracing::info!(%party, "sealing"),
+            Err(refusal) => {
+                output.warn(format_args!("the key of --seal-key does not count for seals yet: {refusal}"));
+            }
+        }
+        app.make_seals(sealing);
+    }
     let stop = {
         let _inside = runtime.enter();
         stop_signal()?

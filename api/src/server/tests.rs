@@ -15,7 +15,7 @@ use countersign_ledger::store::memory::MemoryStore;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, Ended, EvidenceFolder, Limits, MeasuredStore, Metrics, serve};
+use super::{App, Ended, EvidenceFolder, Limits, MeasuredStore, Metrics, SealOptions, Sealing, serve};
 
 mod batches;
 mod bounds;
@@ -25,6 +25,7 @@ mod listen;
 mod races;
 mod refusals;
 mod resources;
+mod seals;
 #[path = "../../../ledger/tests/support/mod.rs"]
 mod support;
 
@@ -107,10 +108,25 @@ impl Served {
             let parts = Parts { queue, ..support::parts(store, world.clock.clone()) };
             world.ledger = Ledger::open(parts, OpenOptions::default()).unwrap();
         }
-        Self::serve(world, limits, metrics, queue)
+        Self::serve(world, limits, metrics, queue, None)
     }
 
-    fn serve(world: World, limits: Limits, metrics: Metrics, queue: usize) -> Self {
+    /// As [`Served::new`], with a party `ops` that operates, by whose key the server seals.
+    pub(super) fn sealing(every: Duration, gap: Duration) -> Self {
+        let metrics = Metrics::new().unwrap();
+        let world = World::with_case();
+        world.enroll("ops", &["operator"]);
+        let seal = SealOptions { key: Arc::new(key("ops/0")), every, gap };
+        Self::serve(world, Limits::default(), metrics, 1_024, Some(seal))
+    }
+
+    pub(super) fn serve(
+        world: World,
+        limits: Limits,
+        metrics: Metrics,
+        queue: usize,
+        seal: Option<SealOptions>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -121,6 +137,9 @@ impl Served {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             let app = App::new(ledger, metrics, limits, queue);
             app.keep_evidence(kept);
+            if let Some(seal) = seal {
+                app.make_seals(Sealing::new(seal, &app.ledger).unwrap());
+            }
             let ended = runtime.block_on(serve(app, listener, None, stopped.cancelled_owned())).unwrap();
             runtime.shutdown_timeout(Duration::from_secs(1));
             ended

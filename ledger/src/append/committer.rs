@@ -15,7 +15,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use super::tiles::StoreTiles;
-use super::{Job, LedgerState, Recorded, Shared, SubmitError, sign_checkpoint};
+use super::{Job, LedgerState, Recorded, Sealed, Shared, SubmitError, What, sign_checkpoint};
 use crate::admission::{self, Admission, AdmissionError, Next};
 use crate::authority::{Authority, Position};
 use crate::checkpoint::SignedCheckpoint;
@@ -30,9 +30,12 @@ use crate::merkle::{Appended, Frontier, TreeView};
 use crate::pending::{Pending, PendingView, Taken, apply, entry_at};
 use crate::proof::{LogProof, Receipt};
 use crate::refusal::{Refusal, RefusalCode};
+use crate::seal::Streams;
 use crate::store::{Head, StoreError};
 use crate::submission::Prepared;
 use crate::time::Time;
+
+mod sealing;
 
 /// The most events of one commit.
 const MAX_BATCH: usize = 512;
@@ -48,6 +51,8 @@ pub(super) struct Committer {
     pub(super) time: Time,
     pub(super) log_keys: Vec<Arc<dyn Signer>>,
     pub(super) high_water: Option<HighWater>,
+    /// Of the batch that it works on.
+    pub(super) counted: Counted,
 }
 
 /// What a job of the batch waits for.
@@ -58,6 +63,15 @@ enum Outcome {
     Repeated(Seq, usize),
     /// Nothing: it is refused.
     Refused(Box<Refusal>),
+}
+
+/// What the seals of a batch were counted by.
+#[derive(Default)]
+pub(super) struct Counted {
+    /// The streams of what is durable and of the batch, as far as they were counted.
+    streams: Option<Streams>,
+    /// The newest seal of the batch.
+    sealed: Option<Sealed>,
 }
 
 /// Why the committer must stop.
@@ -100,11 +114,11 @@ impl Committer {
 
     /// Takes what queued meanwhile, up to a full batch.
     fn take(&self, first: Job, queue: &Receiver<Job>) -> Vec<Job> {
-        let mut bytes = first.prepared.envelope().payload().len() * 2;
+        let mut bytes = first.bytes();
         let mut jobs = vec![first];
         while jobs.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES {
             let Ok(job) = queue.try_recv() else { break };
-            bytes += job.prepared.envelope().payload().len() * 2;
+            bytes += job.bytes();
             jobs.push(job);
         }
         self.shared.queued.fetch_sub(jobs.len(), Ordering::Relaxed);
@@ -114,14 +128,15 @@ impl Committer {
     /// Admits a batch, makes it durable, and tells everybody.
     fn commit(&mut self, jobs: Vec<Job>) -> Result<(), Fatal> {
         let started = Instant::now();
+        self.counted = Counted::default();
         let mut pending = Pending::default();
         let mut waiting = Vec::with_capacity(jobs.len());
         let mut fatal = None;
         for job in jobs {
-            let Job { prepared, check_head, done } = job;
+            let Job { what, done } = job;
             match &fatal {
                 Some(Fatal(reason)) => done(Err(SubmitError::Stopped { reason: reason.clone() })),
-                None => match self.admit(prepared, check_head, &mut pending) {
+                None => match self.admit_job(what, &mut pending) {
                     Ok(outcome) => waiting.push((outcome, done)),
                     Err(error) => {
                         self.fail(&error);
@@ -167,16 +182,29 @@ impl Committer {
         *self.shared.state() = LedgerState::Failed(fatal.0.clone());
     }
 
-    fn admit(&mut self, prepared: Box<Prepared>, check_head: bool, pending: &mut Pending) -> Result<Outcome, Fatal> {
+    fn admit_job(&mut self, what: What, pending: &mut Pending) -> Result<Outcome, Fatal> {
+        match what {
+            What::Event { prepared, check_head } => self.admit(prepared, check_head, pending),
+            What::Seal(sealer) => self.seal(&sealer, pending),
+        }
+    }
+
+    /// Returns where the next entry stands.
+    fn next_position(&self, pending: &Pending) -> Result<Position, Fatal> {
         let count = u64::try_from(pending.taken.len()).map_err(Fatal::new)?;
         let now = self.shared.clock.now();
         let time = if fault::is(Fault::TurnsBackTime) { now } else { now.max(self.time) };
-        let at = Position { seq: Seq(self.frontier.size().0 + count), time };
+        Ok(Position { seq: Seq(self.frontier.size().0 + count), time })
+    }
+
+    fn admit(&mut self, prepared: Box<Prepared>, check_head: bool, pending: &mut Pending) -> Result<Outcome, Fatal> {
+        let at = self.next_position(pending)?;
         let next = Next { at, prev: if fault::is(Fault::BreaksChain) { LeafHash::ZERO } else { self.last } };
         let view = PendingView { store: &*self.shared.store, pending };
         let admission = admission::admit(&prepared, &self.authority, &view, next, check_head);
-        let refuse = |refusal: Box<Refusal>| {
-            self.shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+        let shared = Arc::clone(&self.shared);
+        let refuse = move |refusal: Box<Refusal>| {
+            shared.counters.refused.fetch_add(1, Ordering::Relaxed);
             Ok(Outcome::Refused(refusal))
         };
         let admitted = match admission {
@@ -191,11 +219,16 @@ impl Committer {
         if let Err(refusal) = self.check_log_key(&prepared) {
             return refuse(Box::new(refusal));
         }
+        let sealed = match self.check_seal(&prepared, at.seq, pending)? {
+            Ok(sealed) => sealed,
+            Err(refusal) => return refuse(Box::new(refusal)),
+        };
         apply(&mut self.authority, at, &prepared);
         let leaf = LeafHash::of_line(admitted.line.as_bytes());
-        self.time = time;
+        self.time = at.time;
         self.last = leaf;
         pending.push(Taken { prepared, admitted, leaf });
+        self.counted.sealed = sealed.or(self.counted.sealed.take());
         Ok(Outcome::New(pending.taken.len() - 1))
     }
 
@@ -251,12 +284,15 @@ impl Committer {
         counters.write_micros.fetch_add(u64::try_from(writing.elapsed().as_micros()).unwrap_or(0), Ordering::Relaxed);
         counters.commits.fetch_add(1, Ordering::Relaxed);
         counters.entries.fetch_add(u64::try_from(leaves.len()).unwrap_or(0), Ordering::Relaxed);
-        self.publish(pending, checkpoint, note);
+        let counted = std::mem::take(&mut self.counted);
+        let seal = counted.sealed.as_ref().map(|sealed| sealed.seq);
+        self.shared.seals.keep(counted.streams, counted.sealed);
+        self.publish(pending, checkpoint, note, seal);
         Ok(Some(appended))
     }
 
     /// Shows readers the new head.
-    fn publish(&self, pending: &Pending, checkpoint: SignedCheckpoint, note: String) {
+    fn publish(&self, pending: &Pending, checkpoint: SignedCheckpoint, note: String, seal: Option<Seq>) {
         let mut published = self.shared.write();
         for taken in &pending.taken {
             let at = Position { seq: taken.admitted.entry.seq, time: taken.admitted.entry.time };
@@ -265,6 +301,7 @@ impl Committer {
         published.checkpoint = checkpoint;
         published.note = note;
         published.time = self.time;
+        published.seal = seal.or(published.seal);
         if published.authority.closed().is_some() {
             *self.shared.state() = LedgerState::Closed;
         }

@@ -8,9 +8,11 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 
-use super::committer::Committer;
+use super::committer::{Committer, Counted};
 use super::tiles::{StoreTiles, TileError};
-use super::{CheckpointError, Counters, Ledger, LedgerState, Parts, Published, Running, Shared, sign_checkpoint};
+use super::{
+    CheckpointError, Counters, Ledger, LedgerState, Parts, Published, Running, Shared, seals, sign_checkpoint,
+};
 use crate::admission::{self, Admission, AdmissionError, Next};
 use crate::authority::{Authority, Position};
 use crate::checkpoint::{Checkpoint, SignedCheckpoint};
@@ -326,14 +328,16 @@ fn start(
     let state = if authority.closed().is_some() { LedgerState::Closed } else { LedgerState::Serving };
     let note = checkpoint.note().to_string();
     let size = checkpoint.checkpoint().size;
+    let seal = seals::newest(&*parts.store)?;
     let shared = Arc::new(Shared {
         store: parts.store,
         clock: parts.clock,
-        published: RwLock::new(Published { authority: authority.clone(), checkpoint, note, time }),
+        published: RwLock::new(Published { authority: authority.clone(), checkpoint, note, time, seal }),
         state: Mutex::new(state),
         queued: AtomicUsize::new(0),
         counters: Counters::default(),
         tables: KeyTables::default(),
+        seals: seals::Seals::default(),
         grown: (Mutex::new(size), Condvar::new()),
     });
     let committer = Committer {
@@ -344,6 +348,7 @@ fn start(
         time,
         log_keys: parts.log_keys,
         high_water: parts.high_water,
+        counted: Counted::default(),
     };
     let (queue, jobs) = sync_channel(parts.queue.max(1));
     let thread = std::thread::Builder::new().name("committer".to_owned());

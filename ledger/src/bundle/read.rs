@@ -4,10 +4,15 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use zstd::stream::read::Decoder;
 
-use super::{Header, LineError, MAX_LINE, Scope, WINDOW_LOG, Withheld, parse_disclosure};
+use super::{Header, LineError, MAX_LINE, Scope, WINDOW_LOG, Withheld, parse_disclosure, parse_sealed};
 use crate::checkpoint::CheckpointError;
 use crate::entry::{Entry, EntryError, MAX_ENTRY};
+use crate::event::Event;
 use crate::id::TreeSize;
+use crate::seal::{SEAL_KIND, SealedLine};
+
+/// The most `sealed` lines of a bundle (SPEC §12).
+const MAX_SEALED: usize = 1_024;
 
 /// Tells what is wrong with a bundle, and in which line (from 1).
 #[derive(Debug, thiserror::Error)]
@@ -70,12 +75,14 @@ pub enum BundleLine {
     Disclosure(String),
     /// Leaves that are not shown.
     Withheld(Withheld),
+    /// What the seal before it proves.
+    Sealed(Box<SealedLine>),
 }
 
 /// Reads a bundle, compressed (any number of zstd frames) or not. The first line is read first: it says which ledger,
 /// and how many leaves follow.
 pub fn read_bundle<R: BufRead>(input: R) -> BundleLines<R> {
-    BundleLines { input: Input::Unknown(Some(input)), line: 0, place: Place::Start, buffer: Vec::new() }
+    BundleLines { input: Input::Unknown(Some(input)), line: 0, place: Place::Start, sealed: 0, buffer: Vec::new() }
 }
 
 /// The lines of a bundle, each checked for its form and its place; made by [`read_bundle`]. Ends after the last line,
@@ -84,6 +91,8 @@ pub struct BundleLines<R: BufRead> {
     input: Input<R>,
     line: u64,
     place: Place,
+    /// How many lines of seals there were.
+    sealed: usize,
     buffer: Vec<u8>,
 }
 
@@ -97,8 +106,21 @@ enum Input<R: BufRead> {
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Start,
-    Leaves { next: u64, size: u64, full: bool, after_entry: bool },
+    Leaves { next: u64, size: u64, full: bool, after: After },
     End,
+}
+
+/// What the line before is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// An entry: its disclosures may follow.
+    Entry,
+    /// A seal: so may what it proves.
+    Seal,
+    /// What a seal proves: its disclosures would have come before.
+    Proof,
+    /// Nothing of an entry.
+    Nothing,
 }
 
 impl<R: BufRead> Iterator for BundleLines<R> {
@@ -133,25 +155,38 @@ impl<R: BufRead> BundleLines<R> {
                     return Err(self.order("a checkpoint of one entry or more", "one of none"));
                 }
                 let full = header.scope == Scope::Full;
-                self.place = Place::Leaves { next: 0, size: size.0, full, after_entry: false };
+                self.place = Place::Leaves { next: 0, size: size.0, full, after: After::Nothing };
                 BundleLine::Header(header)
             }
             _ if bytes.starts_with(b"{\"seq\"") => {
                 let entry = Entry::parse(bytes).map_err(|source| BundleReadError::Entry { line, source })?;
-                self.advance(entry.seq.0, entry.seq.0.saturating_add(1), true)?;
+                let after = if is_seal(&entry) { After::Seal } else { After::Entry };
+                self.advance(entry.seq.0, entry.seq.0.saturating_add(1), after)?;
                 BundleLine::Entry(Box::new(entry))
             }
             _ if bytes.starts_with(b"{\"disclosure\"") => {
                 let disclosure = parse_disclosure(bytes).map_err(wrong)?;
-                if !matches!(self.place, Place::Leaves { after_entry: true, .. }) {
+                if !matches!(self.place, Place::Leaves { after: After::Entry | After::Seal, .. }) {
                     return Err(self.order("an entry or withheld leaves", "a disclosure of no entry"));
                 }
                 BundleLine::Disclosure(disclosure)
             }
             _ if bytes.starts_with(b"{\"withheld\"") => {
                 let withheld = Withheld::parse(bytes).map_err(wrong)?;
-                self.advance(withheld.start, withheld.end, false)?;
+                self.advance(withheld.start, withheld.end, After::Nothing)?;
                 BundleLine::Withheld(withheld)
+            }
+            _ if bytes.starts_with(b"{\"sealed\"") => {
+                let sealed = parse_sealed(bytes).map_err(wrong)?;
+                self.sealed += 1;
+                if self.sealed > MAX_SEALED {
+                    return Err(BundleReadError::Limit { line, name: "sealed lines", limit: MAX_SEALED });
+                }
+                match &mut self.place {
+                    Place::Leaves { after: after @ (After::Seal | After::Proof), .. } => *after = After::Proof,
+                    _ => return Err(self.order("an entry or withheld leaves", "what a seal proves, and no seal")),
+                }
+                BundleLine::Sealed(Box::new(sealed))
             }
             _ => {
                 let start: String = String::from_utf8_lossy(bytes).chars().take(40).collect();
@@ -162,19 +197,19 @@ impl<R: BufRead> BundleLines<R> {
     }
 
     /// Goes on by the leaves of a line, if they are those that come next.
-    fn advance(&mut self, start: u64, end: u64, shown: bool) -> Result<(), BundleReadError> {
-        let Place::Leaves { next, size, full, after_entry } = &mut self.place else { return Ok(()) };
+    fn advance(&mut self, start: u64, end: u64, then: After) -> Result<(), BundleReadError> {
+        let Place::Leaves { next, size, full, after } = &mut self.place else { return Ok(()) };
         if start != *next || end > *size {
             let expected =
                 if *next == *size { format!("the end after {size} leaves") } else { format!("leaf {next} of {size}") };
             let found = if start == *next { format!("leaves to {end}") } else { format!("leaf {start}") };
             return Err(self.order(expected, found));
         }
-        if !shown && (*full || start == 0) {
+        if then == After::Nothing && (*full || start == 0) {
             let expected = if *full { "every entry in a full bundle" } else { "entry 0" };
             return Err(self.order(expected, "withheld leaves"));
         }
-        (*next, *after_entry) = (end, shown);
+        (*next, *after) = (end, then);
         Ok(())
     }
 
@@ -226,6 +261,14 @@ impl<R: BufRead> BundleLines<R> {
         }
         Ok(true)
     }
+}
+
+/// Tells whether an entry is a seal. What is certainly none is not read.
+fn is_seal(entry: &Entry) -> bool {
+    let payload = entry.envelope.payload();
+    // a name is written with these letters, or with an escape
+    let may_be = payload.windows(6).any(|window| window == b"sealed") || payload.contains(&b'\\');
+    may_be && Event::of_envelope(&entry.envelope).is_ok_and(|event| event.kind.as_str() == SEAL_KIND)
 }
 
 impl<R: BufRead> Input<R> {

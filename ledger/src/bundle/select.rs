@@ -5,7 +5,7 @@
 //! | any | entry 0, every `ledger` and `party` entry, the case entries of each case that is shown, the last leaf |
 //! | a case | every entry of its streams |
 //! | a subject | its stream, and what it rests on: streams that its entries name by hash or line ref, and so on |
-//! | a case or subject | statements without a case that name the case, or an event that is shown, with their streams |
+//! | a case or subject | statements without a case that name the case, or an event that is shown, with their streams; the newest seal |
 //! | since a size | every leaf from there |
 //!
 //! Only members that are a hash or a line ref by their form (DOMAIN §2a) are followed: a hash in `references` or in prose
@@ -26,8 +26,11 @@ use crate::entry::Entry;
 use crate::event::Event;
 use crate::hash::EventHash;
 use crate::id::{CaseId, Seq, StreamId, Subject};
+use crate::seal::{SEAL_TYPE, STATEMENT_TYPE};
 use crate::store::{Head, Store};
 
+/// Types of the subjects of which every extract shows all entries (SPEC §11).
+const AUTHORITY_TYPES: [&str; 2] = ["ledger", "party"];
 /// How many entries are read at once where all are.
 const READ_ENTRIES: usize = 512;
 /// How many entries at most are parsed at once, on all cores.
@@ -54,15 +57,19 @@ pub(super) struct Run {
     pub(super) disclosed: bool,
 }
 
-/// Finds the leaves that an extract of a ledger as of `head` shows, in order.
+/// Finds the leaves that an extract of a ledger as of `head` shows, in order; of a case or subject with this seal. Returns
+/// also the streams of statements without a case that are shown.
 pub(super) fn select<S: Store + ?Sized>(
     store: &S,
     head: &Head,
     scope: &Scope,
     last: LastLeaf,
-) -> Result<Vec<Run>, BundleError> {
-    let mut chosen =
-        Chosen { store, size: head.size.0, shown: BTreeMap::new(), taken: HashMap::new(), from: head.size.0 };
+    seal: Option<Seq>,
+) -> Result<(Vec<Run>, Vec<StreamId>), BundleError> {
+    let mut chosen = Chosen::nothing(store, head);
+    if matches!(scope, Scope::Case(_) | Scope::Stream(..)) {
+        chosen.show(seal, true);
+    }
     match scope {
         Scope::Full => chosen.from = 0,
         Scope::Since(since) if *since > head.size => {
@@ -75,18 +82,23 @@ pub(super) fn select<S: Store + ?Sized>(
         Scope::Case(case) => chosen.case(case)?,
         Scope::Stream(case, subject) => chosen.subject(case, subject)?,
     }
-    for ty in ["ledger", "party"] {
-        let seqs = store.case_seqs(None, Some(ty))?;
-        chosen.show(seqs, true);
-    }
-    chosen.show([Seq(0)], true);
-    let runs = chosen.runs();
-    if last == LastLeaf::Withheld || runs.last().is_some_and(|run| run.end >= chosen.size) {
-        return Ok(runs);
-    }
-    // What only stands in for the last leaf keeps its disclosures to itself.
-    chosen.show_case_of(Seq(chosen.size - 1), false)?;
-    Ok(chosen.runs())
+    let statements =
+        chosen.taken.keys().filter(|stream| stream.case.is_none() && stream.subject.ty() == STATEMENT_TYPE);
+    let mut statements: Vec<StreamId> = statements.cloned().collect();
+    statements.sort_unstable();
+    Ok((chosen.with_authority(last)?, statements))
+}
+
+/// Finds the leaves of an extract that shows that something is not there: a seal, and what every extract shows.
+pub(super) fn select_absence<S: Store + ?Sized>(
+    store: &S,
+    head: &Head,
+    last: LastLeaf,
+    seal: Seq,
+) -> Result<Vec<Run>, BundleError> {
+    let mut chosen = Chosen::nothing(store, head);
+    chosen.show([seal], true);
+    chosen.with_authority(last)
 }
 
 /// What was chosen so far.
@@ -114,7 +126,28 @@ struct Leads {
     cases: Vec<CaseId>,
 }
 
-impl<S: Store + ?Sized> Chosen<'_, S> {
+impl<'a, S: Store + ?Sized> Chosen<'a, S> {
+    fn nothing(store: &'a S, head: &Head) -> Self {
+        let size = head.size.0;
+        Self { store, size, shown: BTreeMap::new(), taken: HashMap::new(), from: size }
+    }
+
+    /// Adds what every extract shows, and ends.
+    fn with_authority(mut self, last: LastLeaf) -> Result<Vec<Run>, BundleError> {
+        for ty in AUTHORITY_TYPES {
+            let seqs = self.store.case_seqs(None, Some(ty))?;
+            self.show(seqs, true);
+        }
+        self.show([Seq(0)], true);
+        let runs = self.runs();
+        if last == LastLeaf::Withheld || runs.last().is_some_and(|run| run.end >= self.size) {
+            return Ok(runs);
+        }
+        // What only stands in for the last leaf keeps its disclosures to itself.
+        self.show_case_of(Seq(self.size - 1), false)?;
+        Ok(self.runs())
+    }
+
     fn show(&mut self, seqs: impl IntoIterator<Item = Seq>, disclosed: bool) {
         for seq in seqs.into_iter().filter(|seq| seq.0 < self.size) {
             *self.shown.entry(seq.0).or_default() |= disclosed;
@@ -144,7 +177,7 @@ impl<S: Store + ?Sized> Chosen<'_, S> {
 
     fn subject(&mut self, case: &CaseId, subject: &Subject) -> Result<(), BundleError> {
         let stream = StreamId { case: Some(case.clone()), subject: subject.clone() };
-        let seqs = self.take(&stream, true)?;
+        let mut seqs = self.take(&stream, true)?;
         if seqs.is_empty() {
             let known = self.store.stream_seqs(&case_stream(case), Seq(0), 1)?.iter().any(|seq| seq.0 < self.size);
             return Err(match known {
@@ -152,7 +185,8 @@ impl<S: Store + ?Sized> Chosen<'_, S> {
                 false => BundleError::NoCase { case: case.clone() },
             });
         }
-        self.take(&case_stream(case), true)?;
+        // Followed too: a seal proves that every statement that speaks of the case's own events is shown.
+        seqs.extend(self.take(&case_stream(case), true)?);
         self.follow(seqs, case, |_| true)
     }
 
@@ -214,10 +248,10 @@ impl<S: Store + ?Sized> Chosen<'_, S> {
         Ok(streams)
     }
 
-    /// Reads the entries of streams without a case, but for those that every extract shows.
+    /// Reads the entries of streams without a case, but for those that every extract shows, and seals, which lead nowhere.
     fn without_case(&self) -> Result<Vec<Leads>, BundleError> {
         let mut always = HashSet::new();
-        for ty in ["ledger", "party"] {
+        for ty in AUTHORITY_TYPES.into_iter().chain([SEAL_TYPE]) {
             always.extend(self.store.case_seqs(None, Some(ty))?);
         }
         let rest = self.store.case_seqs(None, None)?.into_iter().filter(|seq| !always.contains(seq));
@@ -300,7 +334,7 @@ impl<S: Store + ?Sized> Chosen<'_, S> {
     }
 }
 
-fn case_stream(case: &CaseId) -> StreamId {
+pub(super) fn case_stream(case: &CaseId) -> StreamId {
     let subject = Subject::new("case", case.as_str()).expect("a case id is the id of a subject");
     StreamId { case: Some(case.clone()), subject }
 }

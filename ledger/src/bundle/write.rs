@@ -7,16 +7,20 @@ use std::vec;
 
 use zstd::stream::write::Encoder;
 
-use super::select::{LastLeaf, Run, select};
+use super::select::{LastLeaf, Run, case_stream, select, select_absence};
 use super::{Header, Scope, WINDOW_LOG, Withheld, disclosure_line};
+use crate::append::Sealed;
 use crate::hash::{LedgerId, NodeHash};
-use crate::id::{CaseId, Seq, Subject, TreeSize};
+use crate::id::{CaseId, Seq, StreamId, Subject, TreeSize};
 use crate::merkle::{TileReader, TreeError, TreeView};
+use crate::seal::SealedLine;
 use crate::store::{Head, Store, StoreError};
 use crate::tile::{TileId, TileWidth};
 
 /// About how many bytes a piece has.
 pub const CHUNK: usize = 256 << 10;
+/// Of how many streams of statements an extract proves that they are shown whole: a bundle has a limit of such lines.
+const MAX_STATEMENTS: usize = 1_000;
 /// How many entries are read from the store at once, at most.
 const READ_ENTRIES: usize = 512;
 
@@ -62,6 +66,12 @@ pub enum BundleError {
         case: CaseId,
         /// The subject.
         subject: Subject,
+    },
+    /// There is what was to be shown not to be there.
+    #[error("there is {what} in this ledger")]
+    Present {
+        /// What there is.
+        what: String,
     },
     /// The ledger has not come so far.
     #[error("the ledger has {size} entries, so there is nothing since {since}")]
@@ -111,6 +121,8 @@ pub struct BundleChunks<D> {
     lines: vec::IntoIter<Vec<u8>>,
     /// The next entry of this run that has disclosures.
     disclosed: Option<(Seq, Vec<String>)>,
+    /// A seal that is shown, and the lines that follow it.
+    sealed: Option<(Seq, Vec<String>)>,
     output: Output,
     bytes: u64,
 }
@@ -132,6 +144,12 @@ where
     }
 }
 
+/// What a bundle shows of its leaves, and of a seal among them.
+struct Shows {
+    runs: Vec<Run>,
+    sealed: Option<(Seq, Vec<String>)>,
+}
+
 enum Output {
     Plain(Vec<u8>),
     Zstd(Encoder<'static, Vec<u8>>),
@@ -148,10 +166,11 @@ where
     /// When the store cannot be read, or there is no memory for compression.
     pub fn full(store: D, ledger: LedgerId, head: &Head, compression: Compression) -> Result<Self, BundleError> {
         let all = Run { start: 0, end: head.size.0, disclosed: true };
-        Self::of_runs(store, ledger, head, Scope::Full, vec![all], compression)
+        Self::of_runs(store, ledger, head, Scope::Full, Shows { runs: vec![all], sealed: None }, compression)
     }
 
-    /// Begins the bundle of a scope of a ledger, as of a head that its store had or has: finds what it has to show.
+    /// Begins the bundle of a scope of a ledger, as of a head that its store had or has: finds what it has to show. With
+    /// a seal below that head, the extract of a case or of a subject proves that it shows all up to there (SPEC §15).
     ///
     /// # Errors
     /// [`BundleError::NoCase`], [`BundleError::NoSubject`], [`BundleError::NotYet`], or as [`BundleChunks::full`].
@@ -161,10 +180,45 @@ where
         head: &Head,
         scope: Scope,
         last: LastLeaf,
+        sealed: Option<&Sealed>,
         compression: Compression,
     ) -> Result<Self, BundleError> {
-        let runs = select(&*store, head, &scope, last)?;
-        Self::of_runs(store, ledger, head, scope, runs, compression)
+        let sealed = sealed.filter(|sealed| sealed.seq.0 < head.size.0);
+        let (runs, statements) = select(&*store, head, &scope, last, sealed.map(|sealed| sealed.seq))?;
+        let sealed = sealed.map(|sealed| (sealed.seq, sealed_lines(sealed, &scope, &statements)));
+        Self::of_runs(store, ledger, head, scope, Shows { runs, sealed }, compression)
+    }
+
+    /// Begins an extract that proves that there was no such case, or no such subject in it, before a seal, which is below
+    /// the head.
+    ///
+    /// # Errors
+    /// [`BundleError::Present`] where there is, before the seal or after it, or as [`BundleChunks::full`].
+    pub fn of_absence(
+        store: D,
+        ledger: LedgerId,
+        head: &Head,
+        (case, subject): (CaseId, Option<Subject>),
+        last: LastLeaf,
+        sealed: &Sealed,
+        compression: Compression,
+    ) -> Result<Self, BundleError> {
+        let stream = StreamId {
+            case: Some(case.clone()),
+            subject: subject.clone().unwrap_or_else(|| case_stream(&case).subject),
+        };
+        if store.stream_head(&stream)?.is_some() {
+            let what = subject.map_or_else(|| format!("a case {case}"), |subject| format!("{subject} in case {case}"));
+            return Err(BundleError::Present { what });
+        }
+        let runs = select_absence(&*store, head, last, sealed.seq)?;
+        let line = match &subject {
+            Some(_) => sealed.streams.prove_stream(&stream),
+            None => sealed.streams.prove_case(Some(&case)),
+        };
+        let scope = subject.map_or_else(|| Scope::Case(case.clone()), |subject| Scope::Stream(case.clone(), subject));
+        let shows = Shows { runs, sealed: Some((sealed.seq, vec![line.line()])) };
+        Self::of_runs(store, ledger, head, scope, shows, compression)
     }
 
     fn of_runs(
@@ -172,7 +226,7 @@ where
         ledger: LedgerId,
         head: &Head,
         scope: Scope,
-        runs: Vec<Run>,
+        shows: Shows,
         compression: Compression,
     ) -> Result<Self, BundleError> {
         let mut output = match compression {
@@ -188,7 +242,7 @@ where
         output.line(header.line().as_bytes())?;
         let tree = TreeView::new(Tiles(store.clone()), head.size);
         let tree = tree.map_err(tree_error)?;
-        let (runs, lines) = (runs.into_iter(), Vec::new().into_iter());
+        let (runs, lines) = (shows.runs.into_iter(), Vec::new().into_iter());
         Ok(Self {
             store,
             size: head.size,
@@ -198,6 +252,7 @@ where
             tree,
             lines,
             disclosed: None,
+            sealed: shows.sealed,
             output,
             bytes: 0,
         })
@@ -272,8 +327,29 @@ where
             }
             self.disclosed = self.store.next_disclosures(self.next, Seq(run.end))?;
         }
+        if let Some((_, lines)) = self.sealed.take_if(|(of, _)| *of == seq) {
+            for line in lines {
+                self.output.line(line.as_bytes())?;
+            }
+        }
         Ok(())
     }
+}
+
+/// Returns the lines that prove, by a seal, that a scope is shown whole, and so are the statements that are shown with it.
+fn sealed_lines(sealed: &Sealed, scope: &Scope, statements: &[StreamId]) -> Vec<String> {
+    let mut lines = match scope {
+        Scope::Full | Scope::Since(_) => return Vec::new(),
+        Scope::Case(case) => vec![sealed.streams.prove_case(Some(case))],
+        Scope::Stream(case, subject) => {
+            let mut streams = vec![StreamId { case: Some(case.clone()), subject: subject.clone() }, case_stream(case)];
+            streams.dedup();
+            streams.iter().map(|stream| sealed.streams.prove_stream(stream)).collect()
+        }
+    };
+    let before = statements.iter().filter(|stream| sealed.streams.record(stream).is_some());
+    lines.extend(before.take(MAX_STATEMENTS).map(|stream| sealed.streams.prove_stream(stream)));
+    lines.iter().map(SealedLine::line).collect()
 }
 
 fn tree_error(error: TreeError<BundleError>) -> BundleError {

@@ -64,7 +64,7 @@ impl Rules for Governance {
 }
 
 /// Reads a number of entries.
-fn read_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+pub(super) fn read_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     u64::deserialize(deserializer).map_err(|_| D::Error::custom("an integer from 0 to 9007199254740991"))
 }
 

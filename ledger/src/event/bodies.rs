@@ -27,6 +27,7 @@ use super::retransfer::{
     EndUseChangeDecided, EndUseChangeRequested, RetransferDecided, RetransferEnded, RetransferExecuted,
     RetransferRequested,
 };
+use super::seal::StreamsSealed;
 use super::service::ServiceDelivered;
 use super::site::{SiteCertified, SiteRegistered};
 use super::statement::{EvidenceAdded, ResponseRecorded, StatementCorrected, StatementDisputed};
@@ -225,6 +226,7 @@ kinds! {
     "evidence.added" Some("statement"), Forbidden, EvidenceAdded, "files that bear on a statement";
     "response.recorded" Some("statement"), Forbidden, ResponseRecorded, "a party answers a statement";
     "remedy.completed" Some("statement"), Forbidden, RemedyCompleted, "a party says that it is put right";
+    "streams.sealed" Some("seal"), Forbidden, StreamsSealed, "what every stream has, so that nothing can be left out";
     "statement.corrected" None, Any, StatementCorrected, "who signed a statement says it anew";
 }
 

@@ -157,6 +157,18 @@ impl Store for MemoryStore {
         Ok(found)
     }
 
+    fn each_stream(&self, visit: &mut dyn FnMut(&StreamId, &[Seq], EventHash)) -> Result<(), StoreError> {
+        let inner = self.read();
+        let end = self.end(&inner);
+        for (stream, events) in &inner.streams {
+            let seqs: Vec<Seq> = events.range(..end).map(|(seq, _)| *seq).collect();
+            if let Some((_, head)) = events.range(..end).next_back() {
+                visit(stream, &seqs, *head);
+            }
+        }
+        Ok(())
+    }
+
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         let inner = self.read();
         let end = self.end(&inner).max(from);

@@ -360,8 +360,7 @@ impl Store for RocksStore {
 
     fn stream_head(&self, stream: &StreamId) -> Result<Option<StreamHead>, StoreError> {
         let head = self.value(Family::Heads, &stream_key(stream), |value| {
-            let (seq, event) = value.split_first_chunk::<8>()?;
-            Some(StreamHead { seq: read_seq(seq)?, event: EventHash::from_bytes(event.try_into().ok()?) })
+            read_stream_head(value).map(|(seq, event)| StreamHead { seq, event })
         })?;
         match (head, self.end()) {
             (Some(head), end) if head.seq.0 >= end => self.stream_head_before(&stream_key(stream), Seq(end)),
@@ -404,6 +403,38 @@ impl Store for RocksStore {
         // By stream in the index.
         found.sort_unstable();
         Ok(found)
+    }
+
+    fn each_stream(&self, visit: &mut dyn FnMut(&StreamId, &[Seq], EventHash)) -> Result<(), StoreError> {
+        let snapshot = self.inner.db.snapshot();
+        let records = |family: Family| {
+            let mut options = ReadOptions::default();
+            options.fill_cache(false);
+            snapshot.iterator_cf_opt(self.family(family), options, IteratorMode::Start)
+        };
+        // Both are in the order of streams: what follows a stream's key in the index is a zero byte, which none has in it.
+        let mut entries = records(Family::ByStream);
+        let (end, mut seqs) = (self.end(), Vec::new());
+        for record in records(Family::Heads) {
+            let (stream, head) = record.map_err(|e| failure("read records", &e))?;
+            let (last, event) = read_stream_head(&head).ok_or_else(|| malformed(Family::Heads, &stream))?;
+            seqs.clear();
+            while seqs.last() != Some(&last) {
+                let out_of_order = || malformed(Family::ByStream, &stream);
+                let entry = entries.next().ok_or_else(out_of_order)?;
+                let (key, _) = entry.map_err(|e| failure("read records", &e))?;
+                let seq = key.strip_prefix(&*stream).and_then(|rest| read_seq(rest.strip_prefix(&[0])?));
+                seqs.push(seq.filter(|seq| *seq <= last).ok_or_else(out_of_order)?);
+            }
+            let id = read_stream(&stream).ok_or_else(|| malformed(Family::Heads, &stream))?;
+            if last.0 < end {
+                visit(&id, &seqs, event);
+            } else if let Some(head) = self.stream_head_before(&stream, Seq(end))? {
+                seqs.retain(|seq| seq.0 < end);
+                visit(&id, &seqs, head.event);
+            }
+        }
+        Ok(())
     }
 
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
@@ -560,6 +591,18 @@ fn id_key(author: &Author, id: &Uuid) -> Vec<u8> {
 fn stream_key(stream: &StreamId) -> Vec<u8> {
     let case = stream.case.as_ref().map_or("", |case| case.as_str());
     [case.as_bytes(), &[0], stream.subject.as_str().as_bytes()].concat()
+}
+
+/// Reads what [`stream_key`] wrote.
+fn read_stream(key: &[u8]) -> Option<StreamId> {
+    let (case, subject) = std::str::from_utf8(key).ok()?.split_once('\0')?;
+    let case = if case.is_empty() { None } else { Some(case.parse().ok()?) };
+    Some(StreamId { case, subject: subject.parse().ok()? })
+}
+
+fn read_stream_head(value: &[u8]) -> Option<(Seq, EventHash)> {
+    let (seq, event) = value.split_first_chunk::<8>()?;
+    Some((read_seq(seq)?, EventHash::from_bytes(event.try_into().ok()?)))
 }
 
 fn stream_entry_key(mut stream: Vec<u8>, seq: Seq) -> Vec<u8> {

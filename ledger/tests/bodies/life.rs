@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::examples::{Example, HASH, described_in, line, one, place, references, with};
+use crate::examples::{Example, HASH, described_in, line, one, place, references, same, with};
 
 pub(crate) fn examples() -> Vec<Example> {
     let mut all = sites_and_custody();
@@ -169,6 +169,7 @@ fn incidents() -> Vec<Example> {
         one("evidence.added", material.clone(), more(&material)),
         one("response.recorded", response.clone(), more(&response)),
         one("remedy.completed", material.clone(), more(&material)),
+        same("streams.sealed", json!({ "size": 12, "streams": 7, "root": HASH })),
     ]
 }
 

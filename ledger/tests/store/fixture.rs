@@ -273,6 +273,14 @@ fn check_streams(store: &dyn Store, entries: &[NewEntry]) {
         }
     }
     check_cases(store, entries);
+    let mut visited = Vec::new();
+    store.each_stream(&mut |stream, seqs, head| visited.push((stream.clone(), seqs.to_vec(), head))).unwrap();
+    visited.sort();
+    let expected = streams.iter().map(|stream| {
+        let all: Vec<_> = entries.iter().filter(|entry| entry.stream == *stream).collect();
+        (stream.clone(), all.iter().map(|entry| entry.seq).collect::<Vec<_>>(), all[all.len() - 1].event)
+    });
+    assert!(visited.into_iter().eq(expected));
     // One that begins as others do, and is none.
     for (case, subject) in [(None, "consignment/2026"), (Some("us-dsca"), "consignment/2026-0001")] {
         let stream = StreamId { case: case.map(|case| case.parse().unwrap()), subject: subject.parse().unwrap() };

@@ -222,8 +222,17 @@ impl World {
     /// An extract of the ledger.
     #[must_use]
     pub fn extract(&self, scope: &Scope) -> Vec<u8> {
+        let sealed = self.ledger.sealed().expect("a store that can be read");
         let (head, id) = (self.ledger.head(), self.ledger.id());
-        let chunks = BundleChunks::of_scope(&*self.store, id, &head, scope.clone(), LastLeaf::Shown, Compression::None);
+        let chunks = BundleChunks::of_scope(
+            &*self.store,
+            id,
+            &head,
+            scope.clone(),
+            LastLeaf::Shown,
+            sealed.as_ref(),
+            Compression::None,
+        );
         chunks
             .expect("there is such a scope")
             .map(|chunk| chunk.expect("a store that can be read"))

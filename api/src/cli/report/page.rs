@@ -9,6 +9,7 @@ use countersign_ledger::id::{CaseId, Seq};
 use countersign_ledger::time::Time;
 
 use super::{Content, chart, tables};
+use crate::book_file::Whole;
 use crate::escape::escaped;
 
 /// The most findings of one code that the page lists.
@@ -101,7 +102,18 @@ fn headline(out: &mut String, content: &Content) {
         out.push_str(" It is not compared with what others are shown.");
     }
     if content.scope.as_deref().is_some_and(|scope| scope.starts_with("an extract")) {
-        out.push_str(" Later corrections, disputes and revocations may be withheld.");
+        match &content.whole {
+            Whole::Proven { entry, time } | Whole::Before { entry, time } => {
+                put!(
+                    out,
+                    " All of its case or subject before entry {entry} of {time} is shown, which a seal proves; \
+                     corrections, disputes and revocations after that may be withheld."
+                );
+            }
+            Whole::Unsaid | Whole::Trusted => {
+                out.push_str(" Later corrections, disputes and revocations may be withheld.");
+            }
+        }
         if content.trust_scope {
             out.push_str(" That it shows all of its case or subject is the exporter's word, taken on request.");
         }

@@ -219,6 +219,9 @@ impl Store for Gate {
     fn case_seqs(&self, case: Option<&CaseId>, ty: Option<&str>) -> Result<Vec<Seq>, StoreError> {
         self.inner.case_seqs(case, ty)
     }
+    fn each_stream(&self, visit: &mut dyn FnMut(&StreamId, &[Seq], EventHash)) -> Result<(), StoreError> {
+        self.inner.each_stream(visit)
+    }
     fn authority_seqs(&self, from: Seq, limit: usize) -> Result<Vec<Seq>, StoreError> {
         self.inner.authority_seqs(from, limit)
     }

@@ -70,7 +70,7 @@ fn what_was_acknowledged_is_there_after_a_restart() {
     let mut events = Vec::new();
     for round in 0..3 {
         let metrics = Metrics::new().unwrap();
-        let mut served = Served::serve(open(&args, &metrics), Limits::default(), metrics, 64);
+        let mut served = Served::serve(open(&args, &metrics), Limits::default(), metrics, 64, None);
         assert_eq!(served.size(), 5 + round);
         let answer = served.post(JSON, dispatched(&served, &format!("consignment/{round}")).as_bytes());
         assert_eq!(answer.status, 201, "{}", answer.text());

@@ -304,6 +304,9 @@ fn the_description_names_every_route() {
         "/v1/kinds",
         "/v1/kinds/{kind}",
         "/v1/bundle",
+        "/v1/seals",
+        "/v1/seals/latest",
+        "/v1/seals/latest/proof",
         "/v1/annual",
         "/v1/findings",
         "/v1/items",
@@ -326,7 +329,7 @@ fn the_description_names_every_route() {
     ] {
         assert!(paths.contains_key(path), "{path}");
     }
-    assert_eq!(paths.len(), 42);
+    assert_eq!(paths.len(), 45);
     let description = api["info"]["description"].as_str().unwrap();
     for (code, _) in crate::problem::codes() {
         assert!(description.contains(&format!("`{code}`")), "{code}");
