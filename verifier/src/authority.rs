@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use crate::act::{Act, NewGovernance, NewKey, Roles};
 use crate::capacity::{Capacities, Capacity};
+use crate::default_policy::PolicyAge;
 use crate::hash::KeyId;
 use crate::note::VKey;
 use crate::policy::Table;
@@ -102,6 +103,8 @@ pub struct Authority {
     pub log_key: Option<VKey>,
     /// The policy in force.
     pub policy: Table,
+    /// Since when its rows are as they are.
+    pub policy_age: PolicyAge,
     /// The governance in force.
     pub governance: Governance,
     /// The entry that closed the ledger.
@@ -224,6 +227,11 @@ impl Authority {
         };
     }
 
+    fn set_policy(&mut self, policy: Table, seq: u64) {
+        self.policy_age.replaced(&self.policy, &policy, seq);
+        self.policy = policy;
+    }
+
     fn set_log_key(&mut self, key: VKey) {
         if let Some(public) = key.public_key() {
             self.enter_key(public.id(), Owner::Log, None, 0);
@@ -238,7 +246,7 @@ impl Authority {
             Act::LedgerCreated { origin, log_key, governance, policy } => {
                 if self.origin.is_none() {
                     self.origin = Some(origin);
-                    self.policy = policy;
+                    self.set_policy(policy, seq);
                     self.set_governance(&governance);
                     self.set_log_key(log_key);
                 }
@@ -246,7 +254,7 @@ impl Authority {
             Act::LedgerClosed => {
                 self.closed.get_or_insert(seq);
             }
-            Act::PolicyChanged(policy) => self.policy = policy,
+            Act::PolicyChanged(policy) => self.set_policy(policy, seq),
             Act::GovernanceChanged(governance) => self.set_governance(&governance),
             Act::LogKeyRotated(key) => self.set_log_key(key),
             Act::PartyEnrolled { party, name, capacities, keys } => self.enrol(&party, name, capacities, &keys, seq),

@@ -7,7 +7,7 @@
 //! Small things come first: [`hash`], [`scalar`], [`time`], [`json`], [`fields`], [`keys`]; then what others
 //! published: [`merkle`], [`note`], [`checkpoint`], [`proof`], [`trust`], [`witnessed`]; then what this format adds: [`entry`],
 //! [`event`], [`act`], [`policy`], [`disclosure`], [`header`], [`seal`], [`keyed_tree`]; then the judgement:
-//! [`authority`], [`signing`],
+//! [`authority`], [`default_policy`], [`signing`],
 //! [`judge`], [`satisfy`].
 
 pub mod act;
@@ -15,6 +15,7 @@ pub mod authority;
 pub mod capacity;
 pub mod checkpoint;
 pub mod checks;
+pub mod default_policy;
 pub mod disclosure;
 pub mod entry;
 pub mod escape;

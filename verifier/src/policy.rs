@@ -120,6 +120,11 @@ impl Table {
         self.0.get(kind)
     }
 
+    /// The kinds that it has, in no order.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// Reads and checks a table that stands at `path`.
     ///
     /// # Errors

@@ -96,6 +96,7 @@ fn report(alone: Alone, receipt: Option<&Receipt>, given: &Given) -> Report {
         witnessed: alone.witnessed,
         checks: alone.checks,
         suspects: Vec::new(),
+        policy: None,
         sealed: Vec::new(),
         sealed_before: None,
     }

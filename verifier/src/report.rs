@@ -1,6 +1,7 @@
 //! The outcome of a verification and its verdict (SPEC §13).
 
 use crate::checks::{Checks, Code, Outcome, Place};
+use crate::default_policy::Difference;
 use crate::fold::{Sealed, Suspect};
 use crate::hash::Hash;
 use crate::header::Scope;
@@ -70,6 +71,8 @@ pub struct Report {
     pub checks: Checks,
     /// Entries by keys that were revoked as suspect.
     pub suspects: Vec<Suspect>,
+    /// How the policy in force differs from the default; `None` where it is not known.
+    pub policy: Option<Vec<Difference>>,
     /// What `sealed` lines proved.
     pub sealed: Vec<Sealed>,
     /// The latest seal before which all of the label is shown, where SEAL holds.
@@ -97,6 +100,7 @@ impl Report {
             witnessed: None,
             checks,
             suspects: Vec::new(),
+            policy: None,
             sealed: Vec::new(),
             sealed_before: None,
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::checks::Check;
+use crate::default_policy::Difference;
 use crate::fold::{Sealed, Suspect, SuspectBy};
 use crate::report::Report;
 use crate::witnessed::{Group, Said, Witness, Witnessed, time_text};
@@ -138,6 +139,7 @@ impl Report {
             ("checks", Out::List(self.checks.rows().iter().map(check).collect())),
             ("suspect", Out::List(self.suspects.iter().map(suspect).collect())),
             ("sealed", Out::List(self.sealed.iter().map(sealed).collect())),
+            ("policy", self.policy.as_ref().map(|list| Out::List(list.iter().map(difference).collect())).into()),
             ("witnesses", self.witnessed.as_ref().map_or(Out::Null, witnesses)),
         ])
     }
@@ -204,6 +206,17 @@ pub fn suspect(suspect: &Suspect) -> Out {
         ("revocation", suspect.revocation.into()),
         ("revoked_by", by.into()),
         ("suspect_from", suspect.from.to_string().into()),
+    ])
+}
+
+/// A row of the policy that is not that of the default.
+fn difference(difference: &Difference) -> Out {
+    object([
+        ("kind", difference.kind.as_str().into()),
+        ("seq", difference.seq.into()),
+        ("difference", difference.word().into()),
+        ("before", difference.before.clone().into()),
+        ("after", difference.after.clone().into()),
     ])
 }
 

@@ -11,6 +11,8 @@ use crate::witnessed::{Group, Said, Witnessed, time_text};
 const DETAIL: usize = 25;
 /// How many proofs of completeness are listed; the rest is counted.
 const SEALED_LISTED: usize = 20;
+/// How many differences of the policy are listed; the rest is counted.
+const POLICY_LISTED: usize = 4;
 /// How many suspect entries are listed by name; the rest is counted.
 const SUSPECTS_LISTED: usize = 20;
 
@@ -87,6 +89,7 @@ impl Report {
             write_fault(out, row, 2)?;
         }
         self.write_sealed(out)?;
+        self.write_policy(out)?;
         self.write_suspects(out)?;
         self.write_checks(out)?;
         self.write_limits(out)
@@ -119,6 +122,29 @@ impl Report {
             writeln!(out, "  the newest of these seals, entry {}, is of {}; {entries}", newest.seq, newest.time)?;
         }
         out.write_str(SEALS_LEAVE_OPEN)
+    }
+
+    /// In what the policy differs from the default: the first rows that ask for something else, and counts.
+    fn write_policy(&self, out: &mut String) -> std::fmt::Result {
+        let Some(differences) = self.policy.as_ref().filter(|list| !list.is_empty()) else {
+            return Ok(());
+        };
+        let count = |word: &str| differences.iter().filter(|difference| difference.word() == word).count();
+        let counts = ["changed", "added", "removed"].map(|word| format!("{} {word}", count(word)));
+        writeln!(out)?;
+        writeln!(out, "policy in force against the default: kinds {}", counts.join(", "))?;
+        for difference in differences.iter().take(POLICY_LISTED) {
+            writeln!(out, "  {} {} since entry {}", difference.kind, difference.word(), difference.seq)?;
+            if let Some(before) = &difference.before {
+                writeln!(out, "    default   {before}")?;
+            }
+            writeln!(out, "    in force  {}", difference.after.as_deref().unwrap_or("nobody may record it"))?;
+        }
+        let more = differences.len().saturating_sub(POLICY_LISTED);
+        if more > 0 {
+            writeln!(out, "  and {more} more, all in the --json report")?;
+        }
+        Ok(())
     }
 
     fn write_suspects(&self, out: &mut String) -> std::fmt::Result {

@@ -107,7 +107,7 @@ fn json_has_the_stated_members() {
     );
     assert_eq!(json["verdict"], "verified");
     assert_eq!((&json["size"], &json["shown"], &json["undisclosed"]), (&json!(6), &json!(6), &json!(0)));
-    let order = ["verdict", "ledger", "size", "shown", "undisclosed", "checks", "suspect", "sealed"];
+    let order = ["verdict", "ledger", "size", "shown", "undisclosed", "checks", "suspect", "sealed", "policy"];
     let places: Vec<usize> = order.iter().map(|name| text.find(&format!("\"{name}\":")).unwrap()).collect();
     assert!(places.is_sorted());
 }

@@ -21,6 +21,8 @@ impl Fold<'_> {
         self.whole_ledger();
         let sealed_before = self.finish_seals();
         let suspects = self.people.suspects(&self.authority, &self.ordinals);
+        let authority = &self.authority;
+        let policy = authority.origin.is_some().then(|| authority.policy_age.differences(&authority.policy));
         let (size, scope) = match &self.header {
             Some(header) => (Some(header.checkpoint.size), Some(header.scope.clone())),
             None => (None, None),
@@ -40,6 +42,7 @@ impl Fold<'_> {
             witnessed: self.witnessed,
             checks: self.checks,
             suspects,
+            policy,
             sealed: self.seals.found,
             sealed_before,
         };
