@@ -353,6 +353,20 @@ pub fn dispute(label: &str, about: &str) -> Event {
         .signed([&insp()])
 }
 
+/// The table with seals by anybody.
+#[must_use]
+pub fn with_seals() -> Json {
+    policy().with("streams.sealed", row("forbidden", any_party()))
+}
+
+/// A statement of the donor in a case, on a stream.
+#[must_use]
+pub fn says(label: &str, case: &str, subject: &str) -> Event {
+    Event::new(label, "transfer.cancelled", subject, "donor-a", j!({"reason": "superseded"}))
+        .case(case)
+        .signed([&donor()])
+}
+
 /// A seal of all streams so far, by the inspector.
 #[must_use]
 pub fn streams_sealed(label: &str) -> Event {

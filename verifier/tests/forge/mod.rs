@@ -161,6 +161,7 @@ pub fn policy() -> Value {
         ),
         ("diversion.reported", "forbidden", json!({"any_party": true})),
         ("statement.disputed", "forbidden", json!({"any_party": true})),
+        ("streams.sealed", "forbidden", json!({"any_party": true})),
         ("finding.recorded", "forbidden", json!({"capacity": "oversight"})),
         ("statement.corrected", "any", json!({"corrected": true})),
     ];
@@ -275,7 +276,13 @@ impl Forge {
     }
 
     pub fn time(&self, seconds: u64) -> String {
-        format!("2026-01-01T{:02}:{:02}:{:02}.000Z", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
+        format!(
+            "2026-01-{:02}T{:02}:{:02}:{:02}.000Z",
+            seconds / 86_400 + 1,
+            seconds / 3600 % 24,
+            seconds / 60 % 60,
+            seconds % 60
+        )
     }
 
     /// Signs a payload and appends its entry, right but for what is asked to be wrong.

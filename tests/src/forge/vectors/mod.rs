@@ -16,7 +16,9 @@ mod s09_tables;
 mod s10;
 mod s11;
 mod s12;
+mod s13;
 mod s15;
+mod s15_lines;
 mod stories;
 
 use super::{Script, Vector};
@@ -68,6 +70,7 @@ pub fn all() -> Vec<Vector> {
         s10::write,
         s11::write,
         s12::write,
+        s13::write,
         s15::write,
         kinds::write,
         stories::write,
@@ -101,5 +104,34 @@ pub fn files(vectors: &[Vector]) -> Vec<(String, Vec<u8>)> {
     let index: Vec<serde_json::Value> = vectors.iter().map(Vector::index).collect();
     let index = serde_json::to_string_pretty(&index).expect("an index is JSON") + "\n";
     files.push(("index.json".to_owned(), index.into_bytes()));
+    files.push(("COUNTS.md".to_owned(), counts(vectors).into_bytes()));
     files
+}
+
+/// How many vectors there are, by section and verdict.
+fn counts(vectors: &[Vector]) -> String {
+    const VERDICTS: [&str; 4] = ["verified", "partial", "failed", "not_checked"];
+    let mut rows: Vec<(&str, [usize; 4])> = Vec::new();
+    for v in vectors {
+        let verdict = VERDICTS.iter().position(|verdict| *verdict == v.verdict).expect("one of the four");
+        match rows.iter_mut().find(|(section, _)| *section == v.section) {
+            Some((_, row)) => row[verdict] += 1,
+            None => {
+                let mut row = [0; 4];
+                row[verdict] = 1;
+                rows.push((&v.section, row));
+            }
+        }
+    }
+    let sum = rows.iter().fold([0; 4], |sum, (_, row)| std::array::from_fn(|i| sum[i] + row[i]));
+    rows.push(("all", sum));
+    let cells = |row: &[usize; 4]| row.map(|n| n.to_string()).join(" | ");
+    let rows: String = rows
+        .iter()
+        .map(|(section, row)| format!("| {section} | {} | {} |\n", cells(row), row.iter().sum::<usize>()))
+        .collect();
+    format!(
+        "# How many vectors there are\n\nWritten by `make_vectors`.\n\n| section of `SPEC.md` | {} | all |\n|---|---|---|---|---|---|\n{rows}",
+        VERDICTS.join(" | ")
+    )
 }
