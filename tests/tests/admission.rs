@@ -84,6 +84,7 @@ fn fits(check: &str, code: RefusalCode) -> bool {
         "SIGNATURE" => &[BadSignature],
         "KEY" => &[UnknownKey, KeyDoesNotCount, IntroducedKeyUnsigned, KeyNotNew, WrongKey, BodyMalformed],
         "STREAM" => &[StaleAfter, UnknownAfter, IdConflict, AlreadyStarted, NotStarted],
+        "SEAL" => &[FalseSeal, BodyMalformed, WrongSubject, CaseUse],
         "TIME" => &[OccurredInFuture, Expired, MalformedEvent],
         "DISCLOSURE" => &[DisclosureRefused, MalformedEvent, BodyMalformed, LimitExceeded],
         "POLICY" => &[

@@ -67,6 +67,7 @@ const DEFAULT: &str = r#"{
 "evidence.added":{"case":"forbidden","rule":{"any_party":true}},
 "response.recorded":{"case":"forbidden","rule":{"any_party":true}},
 "remedy.completed":{"case":"forbidden","rule":{"any_party":true}},
+"streams.sealed":{"case":"forbidden","rule":{"capacity":"operator"}},
 "statement.corrected":{"case":"any","rule":{"corrected":true}}
 }"#;
 
@@ -162,11 +163,11 @@ mod tests {
 
     #[test]
     fn the_default_is_a_table() {
-        assert_eq!(TABLE.kinds().count(), 58);
+        assert_eq!(TABLE.kinds().count(), 59);
         let none = Table::default();
         let mut age = PolicyAge::default();
         age.replaced(&none, &TABLE, 0);
         assert_eq!(age.differences(&TABLE), []);
-        assert_eq!(age.differences(&none).len(), 58);
+        assert_eq!(age.differences(&none).len(), 59);
     }
 }

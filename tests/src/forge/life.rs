@@ -14,6 +14,12 @@ pub fn holder() -> Key {
     key("hold-e/0")
 }
 
+/// The key of the operator.
+#[must_use]
+pub fn operator() -> Key {
+    key("oper-g/0")
+}
+
 /// The default policy, row by row of DOMAIN §2.
 #[must_use]
 pub fn domain_policy() -> Json {
@@ -56,6 +62,7 @@ pub fn domain_policy() -> Json {
         ("evidence.added", any_party()),
         ("response.recorded", any_party()),
         ("remedy.completed", any_party()),
+        ("streams.sealed", capacity("operator")),
     ];
     let oversight =
         any(vec![all(vec![role("donor"), role("recipient")]), all(vec![role("donor"), capacity("oversight")])]);
@@ -254,6 +261,11 @@ pub fn every_kind() -> Script {
             .case(CASE)
             .signed([&donor()])
             .member("corrects", Json::event_of("a2"));
+    let seal = streams_sealed("seal").with(|e| {
+        "oper-g".clone_into(&mut e.author);
+        "seal/oper-g.1".clone_into(&mut e.subject);
+        e.signatures = vec![(&operator()).into()];
+    });
     begun()
         .then([
             authorized("a1"),
@@ -275,4 +287,5 @@ pub fn every_kind() -> Script {
         .then([diversion("i1")])
         .then(of_incidents())
         .then([dispute("q1", "k2"), cancel("a2"), correction])
+        .then([enrol("oper-g", &["operator"], &[operator()]), seal])
 }

@@ -108,27 +108,27 @@ pub(super) fn proves(v: &mut Vector, seal: &str, case: Option<&str>, subject: Op
 
 fn whole(book: &mut Book) {
     let s = "whose body commits to every stream of the entries before it";
-    book.add("two-seals", s, &story()).not_for_admission();
+    book.add("two-seals", s, &story());
     let early = base_with(with_seals()).without_event("case").then([streams_sealed("seal")]);
-    book.add("before-any-case", s, &early).not_for_admission();
+    book.add("before-any-case", s, &early);
     let twice = base_with(with_seals()).then([streams_sealed("seal 1"), streams_sealed("seal 2"), cancel("x")]);
-    book.add("seal-after-seal", s, &twice).not_for_admission();
+    book.add("seal-after-seal", s, &twice);
     let same = |label: &str| streams_sealed(label).with(|e| e.subject = "seal/insp-c.daily".to_owned());
     let stream = base_with(with_seals()).then([same("seal 1"), cancel("x"), same("seal 2")]);
-    book.add("seals-in-one-stream", s, &stream).not_for_admission();
+    book.add("seals-in-one-stream", s, &stream);
     let many = base_with(with_seals()).then((0..60).map(|n| cancel(&format!("x{n}")))).then([streams_sealed("seal")]);
-    book.add("sixty-streams", s, &many).not_for_admission();
+    book.add("sixty-streams", s, &many);
     let s = "Every well-formed event counts, whatever other checks say of it";
     let unentitled = says("x", CASE, STREAM).with(|e| e.signatures.clear()).with(|e| {
         e.author = "insp-c".to_owned();
         e.signatures = vec![(&insp()).into()];
     });
     let counted = base_with(with_seals()).then([unentitled, streams_sealed("seal")]);
-    book.add("an-event-against-policy-counts", s, &counted).fails("POLICY", "x");
+    book.add("an-event-against-policy-counts", s, &counted).refused("POLICY", "x");
     let malformed = says("x", CASE, STREAM).object(|o| o.with("subject", "Authorization/a"));
     let unread = base_with(with_seals()).then([malformed, streams_sealed("seal")]);
     let s = "SEAL …, after … one that fails FORMAT, what a seal says of streams (§13)";
-    book.add("after-a-malformed-event", s, &unread).fails("FORMAT", "x").not_for_admission();
+    book.add("after-a-malformed-event", s, &unread).refused("FORMAT", "x");
     let newer = says("x", CASE, STREAM).object(|o| o.with("countersign", 2));
     let newer = base_with(with_seals()).then([newer, streams_sealed("seal")]);
     let s = "SEAL …, after an entry of a newer format …, what a seal says of streams (§13)";
@@ -158,7 +158,7 @@ fn bodies(book: &mut Book) {
     ];
     for (name, change) in cases {
         let seal = streams_sealed("seal").with(|e| e.seal = Some(Edit::new(change)));
-        book.add(name, s, &base_with(with_seals()).then([seal, cancel("x")])).fails("SEAL", "seal").not_for_admission();
+        book.add(name, s, &base_with(with_seals()).then([seal, cancel("x")])).refused("SEAL", "seal");
     }
     let upper = streams_sealed("seal").with(|e| {
         e.seal = Some(Edit::new(|mut b: Json| {
@@ -166,19 +166,19 @@ fn bodies(book: &mut Book) {
             b.with("root", root.to_uppercase())
         }));
     });
-    book.add("root-capitals", s, &base_with(with_seals()).then([upper])).fails("SEAL", "seal").not_for_admission();
+    book.add("root-capitals", s, &base_with(with_seals()).then([upper])).refused("SEAL", "seal");
     let s = "Form (else SEAL fails): no case, subject type `seal`";
     let site = streams_sealed("seal").with(|e| e.subject = "site/insp-c.x".to_owned());
-    book.add("of-another-type", s, &base_with(with_seals()).then([site])).fails("SEAL", "seal").not_for_admission();
+    book.add("of-another-type", s, &base_with(with_seals()).then([site])).refused("SEAL", "seal");
     let in_case = policy().with("streams.sealed", row("required", any_party()));
     let in_case = base_with(in_case).then([streams_sealed("seal").case(CASE)]);
-    book.add("in-a-case", s, &in_case).fails("SEAL", "seal").not_for_admission();
+    book.add("in-a-case", s, &in_case).fails("SEAL", "seal");
     let s = "H the root below over those streams";
     let old = story().build();
     let body = String::from_utf8(old.entries[14].payload.clone()).expect("text");
     let root = body.split("\"root\":\"").nth(1).expect("a root")[..64].to_owned();
     let stale = story().change("seal 2", |e| e.seal = Some(Edit::new(move |b: Json| b.with("root", root.clone()))));
-    book.add("root-of-the-seal-before", s, &stale).fails("SEAL", "seal 2").not_for_admission();
+    book.add("root-of-the-seal-before", s, &stale).refused("SEAL", "seal 2");
     for (name, without) in [("without-a-stream", "b1"), ("without-an-event", "a2"), ("without-a-dispute", "d1")] {
         let lacking = story().build();
         let kept = lacking.entries[..14].iter().filter(|e| e.label != without);
@@ -186,7 +186,7 @@ fn bodies(book: &mut Book) {
         let root = streams.root();
         let script =
             story().change("seal 1", |e| e.seal = Some(Edit::new(move |b: Json| b.with("root", j_hex(&root)))));
-        book.add(&format!("root-{name}"), s, &script).fails("SEAL", "seal 1").not_for_admission();
+        book.add(&format!("root-{name}"), s, &script).refused("SEAL", "seal 1");
     }
 }
 
