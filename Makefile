@@ -5,6 +5,7 @@
 #   make check     fmt, clippy, docs, deny: what CI asks besides
 #   make bench     speed, as ratios to the signature limit of this machine
 #   make replay    67,523 real shipments and an inventory of 141,068 rows: DATA=folder with their tables
+#   make fuzz      ledger and verifier asked the same, for SECONDS (45) from SEED (1); both answers must agree
 #   make vectors   writes tests/vectors again from their seeds
 #   make install   countersign and countersign-verify into ~/.cargo/bin
 #
@@ -13,15 +14,17 @@
 
 CARGO  ?= cargo
 DATA   ?= ../shared/data
+SECONDS ?= 45
+SEED   ?= 1
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BIN    := $(TARGET)/release
 
 export LC_ALL := C.UTF-8
 
-.PHONY: help demo test check bench replay vectors install setup build
+.PHONY: help demo test check bench replay fuzz vectors install setup build
 
 help:
-	@sed -n 's/^# \{0,1\}//; 3,10p' Makefile
+	@sed -n 's/^# \{0,1\}//; 3,11p' Makefile
 
 setup:
 	@.ci/setup
@@ -51,6 +54,11 @@ replay: build
 	$(CARGO) build --release --locked -p countersign-examples --bins
 	$(BIN)/leso_replay $(DATA)
 	$(BIN)/leso_inventory $(DATA)
+
+# A workspace of its own, without RocksDB: built apart from the rest.
+fuzz: setup
+	$(CARGO) run --release --locked --manifest-path tests/fuzz/Cargo.toml --target-dir $(TARGET)/fuzz -- \
+	  smoke --seconds $(SECONDS) --seed $(SEED)
 
 vectors: setup
 	$(CARGO) run --release --locked -p countersign-tests --bin make_vectors

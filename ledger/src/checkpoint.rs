@@ -26,7 +26,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::hash::NodeHash;
 use crate::id::{IdError, Origin, TreeSize};
 use crate::keys::{SignerError, decode_base64, encode_base64};
-use crate::merkle::empty_root;
+use crate::merkle::{MAX_TREE_SIZE, empty_root};
 use crate::note::{KeyName, Note, NoteError, NoteSignature, NoteSignatureError, NoteSigner, Vkey};
 
 /// What a log says of itself: its name, how many entries it has, and the root of the tree over them.
@@ -57,7 +57,7 @@ pub enum CheckpointError {
     #[error("the first line of the checkpoint: {0}")]
     Origin(#[from] IdError),
     /// The second line is not a size.
-    #[error("expected a tree size in decimal digits without leading zeros, at most {max}, found {found:?}", max = u64::MAX)]
+    #[error("expected a tree size in decimal digits without leading zeros, at most {MAX_TREE_SIZE}, found {found:?}")]
     Size {
         /// The line, shortened to 40 characters.
         found: String,
@@ -76,10 +76,11 @@ pub enum CheckpointError {
     },
 }
 
-/// Reads decimal digits without leading zeros.
+/// Reads decimal digits without leading zeros: a number that signed 64 bits hold, as the tools of others have it.
 pub(crate) fn parse_decimal(text: &str) -> Option<u64> {
     let canonical = text == "0" || !text.starts_with('0');
-    if canonical && text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+    let digits = canonical && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse::<i64>().ok()?.try_into().ok()).flatten()
 }
 
 /// Reads the canonical base64 of a hash.
@@ -101,7 +102,7 @@ impl FromStr for Checkpoint {
         };
         let origin = origin.parse()?;
         let wrong_size = || CheckpointError::Size { found: size.chars().take(40).collect() };
-        let size = parse_decimal(size).map(TreeSize).ok_or_else(wrong_size)?;
+        let size = parse_decimal(size).map(TreeSize).filter(|size| *size <= MAX_TREE_SIZE).ok_or_else(wrong_size)?;
         let wrong_root = || CheckpointError::Root { found: root.chars().take(80).collect() };
         let root = parse_hash(root).ok_or_else(wrong_root)?;
         if size.0 == 0 && root != empty_root() {

@@ -1,9 +1,10 @@
 //! C2SP checkpoints (tlog-checkpoint v1.0.0): origin, size and root in a signed note.
 
 use crate::escape::quoted;
-use crate::hash::Hash;
+use crate::hash::{Hash, empty_root};
+use crate::json::MAX_INTEGER;
 use crate::note::{Note, NoteError};
-use crate::scalar::decimal;
+use crate::scalar::{decimal, is_origin};
 
 /// A parsed checkpoint; nothing about its signatures is known yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,15 +45,28 @@ impl Checkpoint {
         Ok(Checkpoint { origin, size, root, extensions, note })
     }
 
-    /// Reads a checkpoint of this format: no extension lines (SPEC §7).
+    /// Reads a checkpoint of this format (SPEC §7).
     ///
     /// # Errors
     /// Says which line is wrong.
     pub fn parse_plain(text: &str) -> Result<Checkpoint, NoteError> {
         let checkpoint = Checkpoint::parse(text)?;
-        match checkpoint.extensions.first() {
-            None => Ok(checkpoint),
-            Some(line) => Err(NoteError::new("a checkpoint without extension lines", quoted(line))),
+        checkpoint.not_plain().map_or(Ok(checkpoint), Err)
+    }
+
+    /// What a checkpoint of this format does not have: another sort of origin, an extension line, a size beyond
+    /// 2^53−1, a root of nothing that is not the empty tree's (SPEC §7).
+    pub fn not_plain(&self) -> Option<NoteError> {
+        if !is_origin(&self.origin) {
+            return Some(NoteError::new("an origin [a-z0-9][a-z0-9./_-]{2,127}", quoted(&self.origin)));
         }
+        if self.size > MAX_INTEGER.unsigned_abs() {
+            return Some(NoteError::new("a size of at most 2^53−1", self.size.to_string()));
+        }
+        if self.size == 0 && self.root != empty_root() {
+            return Some(NoteError::new("the root of the empty tree at size 0", self.root.to_string()));
+        }
+        let line = self.extensions.first()?;
+        Some(NoteError::new("a checkpoint without extension lines", quoted(line)))
     }
 }

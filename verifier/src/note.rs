@@ -35,9 +35,9 @@ impl fmt::Display for NoteError {
 
 impl std::error::Error for NoteError {}
 
-/// Whether a name may stand in a signature line: not empty, no white space, no `+`.
+/// Whether a name may stand in a signature line: not empty, no white space, no `+`, no character below U+0020.
 pub fn is_key_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c < ' ' || c == '+')
 }
 
 /// What a verifier key can check.
@@ -209,9 +209,6 @@ impl Note {
             return Err(NoteError::new("a signed note", "no empty line"));
         };
         let (text, lines) = (&note[..=at], &note[at + 2..]);
-        if text == "\n" {
-            return Err(NoteError::new("a note with text", "none"));
-        }
         let Some(lines) = lines.strip_suffix('\n') else {
             return Err(NoteError::new("signature lines that end in a newline", "none at the end"));
         };

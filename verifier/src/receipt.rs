@@ -56,9 +56,8 @@ impl Receipt {
         let line = fields.text("entry", "an entry line", |_| true)?.to_owned();
         let proof = fields.text("proof", "a tlog-proof", |_| true)?;
         let proof = TlogProof::parse(proof).map_err(|e| Malformed::new("/proof", e.expected, e.found))?;
-        if let Some(line) = proof.checkpoint.extensions.first() {
-            let expected = "a checkpoint without extension lines";
-            return Err(Malformed::new("/proof", expected, crate::escape::quoted(line)));
+        if let Some(fault) = proof.checkpoint.not_plain() {
+            return Err(Malformed::new("/proof", fault.expected, fault.found));
         }
         let disclosures = fields.required("disclosures")?;
         let disclosures = texts("/disclosures", disclosures, "a disclosure", |_| true)?;

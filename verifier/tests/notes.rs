@@ -38,7 +38,7 @@ fn notes() {
         good.replace("=\n", "\n"),
         good.clone() + "— x AAAAAA==\n",
         format!("{TEXT}\n"),
-        "\n\n— x AAAAAAA=\n".to_owned(),
+        "\n— x AAAAAAA=\n".to_owned(),
         String::new(),
     ] {
         assert!(Note::parse(&wrong).is_err(), "{wrong:?}");
@@ -118,6 +118,17 @@ fn checkpoints_and_proofs() {
     let extended = checkpoint_lines(&format!("{TEXT}more\n"), &[&line]);
     assert_eq!(Checkpoint::parse(&extended).unwrap().extensions, ["more"]);
     assert!(Checkpoint::parse_plain(&extended).is_err());
+    // what other logs may have and this format has not (SPEC §7)
+    for other in [
+        TEXT.replace("forge.example", "Forge.example"),
+        TEXT.replace("\n5\n", "\n9007199254740992\n"),
+        TEXT.replace("\n5\n", "\n0\n"),
+    ] {
+        let other = checkpoint_lines(&other, &[&line]);
+        assert!(Checkpoint::parse(&other).is_ok() && Checkpoint::parse_plain(&other).is_err(), "{other}");
+    }
+    // a text of one empty line, and a name with a character that is no control character below U+0020
+    assert_eq!(Note::parse("\n\n— a\u{7f} AAAAAAAA\n").unwrap().text, "\n");
     let hash = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let checkpoint = checkpoint_lines(TEXT, &[&line]);
     let good = format!("c2sp.org/tlog-proof@v1\nextra AAAA\nindex 3\n{hash}\n{hash}\n\n{checkpoint}");
