@@ -9,6 +9,7 @@ pub(super) const DONOR_NAME: &str = "Exampland Assistance Agency";
 pub(super) const RECIPIENT_NAME: &str = "Міністерство оборони Зразкії";
 pub(super) const INSPECTOR_NAME: &str = "Exampland Field Inspectorate";
 pub(super) const OVERSIGHT_NAME: &str = "Exampland Inspector-General";
+pub(super) const OPERATOR_NAME: &str = "Registry of Exampland";
 
 fn line(serials: bool) -> Value {
     let mut line = json!({

@@ -174,9 +174,9 @@ impl Stage {
             .hint("with --keep the folder stays, to look into"))
     }
 
-    /// Starts the server of `data` on a free port and waits until it listens.
-    pub(super) fn start_server(&mut self, who: &str, data: &str) -> Result<(), Failure> {
-        let arguments = ["serve", "--data", data, "--listen", "127.0.0.1:0"];
+    /// Starts the server of `data` on a free port, sealing with a key, and waits until it listens.
+    pub(super) fn start_server(&mut self, who: &str, data: &str, seal_key: &str) -> Result<(), Failure> {
+        let arguments = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--seal-key", seal_key];
         let line = command_line("countersign", &arguments);
         if !self.out.is_json() {
             self.out.raw(format!("{who}$ {} &\n", wrapped(&line)).as_bytes())?;

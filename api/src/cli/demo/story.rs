@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::bodies::{self, CASE, CONSIGNMENT, DONOR_NAME, INSPECTOR_NAME, MISSING, OVERSIGHT_NAME, RECIPIENT_NAME};
+use super::bodies::{
+    self, CASE, CONSIGNMENT, DONOR_NAME, INSPECTOR_NAME, MISSING, OPERATOR_NAME, OVERSIGHT_NAME, RECIPIENT_NAME,
+};
 use super::incident;
 use super::stage::Stage;
 use crate::failure::Failure;
@@ -19,6 +21,7 @@ pub(super) fn tell(stage: &mut Stage) -> Result<(), Failure> {
     transfer(stage)?;
     check(stage)?;
     incident::tell(stage)?;
+    seal(stage)?;
     let bundle = export(stage)?;
     report(stage)?;
     tamper(stage, bundle)
@@ -34,6 +37,7 @@ fn begin(stage: &mut Stage) -> Result<(), Failure> {
     )?;
     stage.act("operator", &["key", "new", "governance-1.pem"])?;
     stage.act("operator", &["key", "new", "governance-2.pem"])?;
+    stage.act("operator", &["key", "new", "operator.pem"])?;
     let said = stage.act(
         "operator",
         &[
@@ -54,7 +58,7 @@ fn begin(stage: &mut Stage) -> Result<(), Failure> {
     let ledger = said.lines().find_map(|line| line.strip_prefix("ledger "));
     let ledger = ledger.ok_or_else(|| Failure::refused("`init` printed no ledger id"))?.to_owned();
     stage.set_ledger(&ledger);
-    stage.start_server("operator", "ledger")
+    stage.start_server("operator", "ledger", "operator.pem")
 }
 
 fn enroll(stage: &mut Stage) -> Result<(), Failure> {
@@ -257,10 +261,52 @@ fn check(stage: &mut Stage) -> Result<(), Failure> {
     expect(&said, "is recorded as entry 9")
 }
 
+/// Seals, and has it proven what a case file leaves out, and what was never there.
+fn seal(stage: &mut Stage) -> Result<(), Failure> {
+    stage.say(
+        "10. A case file shows a part of the ledger. So that it proves that nothing of the case was left out, the operator is\n   \
+         enrolled, and its server seals: one entry commits to every stream. Whoever has the whole ledger counts again.",
+    )?;
+    let said = stage.act_briefly(
+        "operator",
+        &[
+            "party",
+            "enroll",
+            "xd-operator",
+            "--name",
+            OPERATOR_NAME,
+            "--country",
+            "XD",
+            "--capacity",
+            "operator",
+            "--party-key",
+            "operator.pem",
+            "--holder",
+            "Server room",
+            "--key",
+            "governance-1.pem",
+            "--key",
+            "governance-2.pem",
+            "--yes",
+        ],
+    )?;
+    expect(&said, "is recorded")?;
+    stage.act("inspector", &["export", "--sealed", "--case", CASE, "--output", "case.bundle.jsonl"])?;
+    let ledger = stage.ledger().to_owned();
+    let said = stage.verify("inspector", &["bundle", "case.bundle.jsonl", "--ledger", &ledger], 3)?;
+    expect(&said, "before entry 19 are shown")?;
+    stage.say("   And that a consignment that somebody speaks of was never recorded:")?;
+    let absent =
+        ["export", "--absent", "--case", CASE, "--subject", "consignment/2026-0099", "-o", "none.bundle.jsonl"];
+    stage.act("inspector", &absent)?;
+    let said = stage.verify("inspector", &["bundle", "none.bundle.jsonl", "--ledger", &ledger], 3)?;
+    expect(&said, "had no event before entry 19")
+}
+
 /// Exports and verifies; returns the bundle.
 fn export(stage: &mut Stage) -> Result<Vec<u8>, Failure> {
     stage.say(
-        "10. The inspector exports the whole ledger, and checks it with the separate verifier, which shares no code with the\n   \
+        "11. The inspector exports the whole ledger, and checks it with the separate verifier, which shares no code with the\n   \
          server and needs no network: only the bundle, and the ledger id.",
     )?;
     let said = stage.act("inspector", &["status"])?;
@@ -274,7 +320,7 @@ fn export(stage: &mut Stage) -> Result<Vec<u8>, Failure> {
 
 fn report(stage: &mut Stage) -> Result<(), Failure> {
     stage.say(
-        "11. What it comes to: findings are computed from the bundle, after the verifier has read the same bytes, and set\n    \
+        "12. What it comes to: findings are computed from the bundle, after the verifier has read the same bytes, and set\n    \
          out on a page that can be printed. What is due, and what is not known, stands beside.",
     )?;
     let ledger = stage.ledger().to_owned();
@@ -288,7 +334,7 @@ fn report(stage: &mut Stage) -> Result<(), Failure> {
 
 fn tamper(stage: &mut Stage, mut bundle: Vec<u8>) -> Result<(), Failure> {
     stage.say(
-        "12. Somebody with a copy changes one byte of it: in the recipient's receipt, 2 devices received become 3.\n   \
+        "13. Somebody with a copy changes one byte of it: in the recipient's receipt, 2 devices received become 3.\n   \
          The verifier names the entry.",
     )?;
     let place = alter(&mut bundle)?;
