@@ -33,6 +33,8 @@ pub struct World {
     pub donor: SigningKey,
     /// The recipient's key.
     pub recipient: SigningKey,
+    /// The key of a party that operates, to seal with.
+    pub operator: SigningKey,
 }
 
 fn now() -> String {
@@ -73,8 +75,8 @@ impl World {
     /// # Errors
     /// When the store or the ledger refuses.
     pub fn begin(store: Arc<dyn Store>, high_water: Option<HighWater>) -> Result<Self> {
-        let [governance, log, donor, recipient] = [(); 4].map(|()| SigningKey::generate());
-        let (governance, log, donor, recipient) = (governance?, log?, donor?, recipient?);
+        let [governance, log, donor, recipient, operator] = [(); 5].map(|()| SigningKey::generate());
+        let (governance, log, donor, recipient, operator) = (governance?, log?, donor?, recipient?, operator?);
         let origin = "ledger.example/bench";
         let vkey = Vkey::new(origin.parse()?, VkeyType::Ed25519, log.public());
         let genesis = json!({
@@ -84,7 +86,9 @@ impl World {
         let genesis = payload(None, "ledger.created", "ledger/self", "governance", &genesis);
         let ledger = Ledger::create(parts(store, high_water, &log), signed(&genesis, &[&governance])?)?;
         let id = ledger.id();
-        for (party, capacity, key) in [("xd-moda", "donor", &donor), ("xa-mod", "recipient", &recipient)] {
+        let parties =
+            [("xd-moda", "donor", &donor), ("xa-mod", "recipient", &recipient), ("xd-registry", "operator", &operator)];
+        for (party, capacity, key) in parties {
             let grant = json!({ "public_key": key.public(), "holder": "registry", "uses": ["*"], "not_after": null });
             let body = json!({
                 "party": party, "name": party, "country": null, "capacities": [capacity], "keys": [grant],
@@ -100,7 +104,7 @@ impl World {
         let mut open = payload(Some(id), "case.opened", &format!("case/{CASE}"), "xd-moda", &body);
         open["case"] = json!(CASE);
         ledger.submit(signed(&open, &[&donor, &recipient])?)?;
-        Ok(Self { ledger, id, log, donor, recipient })
+        Ok(Self { ledger, id, log, donor, recipient, operator })
     }
 
     /// Makes a dispatch of a consignment of its own, signed by the donor, and by the recipient too where asked.

@@ -20,6 +20,9 @@ EXAMPLE
   countersign serve --data ledger --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem
   countersign serve --data ledger --seal-key operator.pem --seal-every 6h
 
+A key to seal with stands on the server: have it enrolled for seals alone, with
+`party enroll … --capacity operator --use streams.sealed`.
+
 Prints one line on stdout once it listens, logs on stderr (COUNTERSIGN_LOG=debug for one line a request).
 SIGTERM or SIGINT: requests under way are finished (30 s at most), what is queued is recorded.
 Exit status: 0 told to stop; 1 the store is in doubt or was rolled back; 2 usage, files, address.")]

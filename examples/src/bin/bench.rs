@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use countersign_examples::bench::{append, limit, serve, verify, views};
+use countersign_examples::bench::{append, limit, seal, serve, verify, views};
 use countersign_examples::world::World;
 use countersign_ledger::bundle::{Compression, write_full};
 use countersign_ledger::submission::Submission;
@@ -30,10 +30,24 @@ struct Arguments {
     /// Among how many items to look for serials.
     #[arg(long, default_value_t = 1_000_000)]
     items: usize,
+    /// Also measure sealing with so many entries (1000000 is the aim's size).
+    #[arg(long, value_name = "ENTRIES")]
+    seal: Option<usize>,
+    /// Over how many streams those are spread.
+    #[arg(long, default_value_t = 300_000)]
+    streams: usize,
+    /// Only what `--seal` measures.
+    #[arg(long, requires = "seal")]
+    only_seal: bool,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    let sealing = arguments.seal.map(|entries| sealing(entries, arguments.streams)).transpose()?;
+    if arguments.only_seal {
+        println!("{}", json!({ "sealing": sealing }));
+        return Ok(());
+    }
     let mut runs = Vec::new();
     for entries in &arguments.entries {
         runs.push(run(*entries)?);
@@ -46,7 +60,8 @@ fn main() -> Result<()> {
             "verifier memory                {bytes:>10.0} bytes an entry, between the smallest and the largest run"
         );
     }
-    let summary = json!({ "runs": runs, "http": http, "views": items, "verifier_bytes_per_entry": memory });
+    let summary =
+        json!({ "runs": runs, "http": http, "views": items, "verifier_bytes_per_entry": memory, "sealing": sealing });
     println!("{summary}");
     Ok(())
 }
@@ -136,6 +151,22 @@ fn look_up(items: usize) -> Result<Value> {
     Ok(json!({
         "items": found.items, "built_items_per_second": built, "p50_ms": millis(found.p50), "p99_ms": millis(found.p99),
         "history_p99_ms": millis(found.history_p99),
+    }))
+}
+
+/// Seals a ledger of many streams: from nothing, and again after a day's worth of entries.
+fn sealing(entries: usize, streams: usize) -> Result<Value> {
+    println!("== sealing {entries} entries in {streams} streams");
+    let folder = tempfile::tempdir()?;
+    let world = append::begin(folder.path())?;
+    let found = seal::measure(&world, entries, streams, (entries / 100).max(1))?;
+    let (first, next) = (found.first.as_secs_f64() * 1e3, found.next.as_secs_f64() * 1e3);
+    println!("first seal, all counted        {first:>10.0} ms           {} streams", found.streams);
+    println!("next seal                      {next:>10.0} ms           after {} entries", found.between);
+    println!("proof of a consignment         {:>10} bytes", found.proof_bytes);
+    Ok(json!({
+        "entries": found.entries, "streams": found.streams, "first_ms": first, "next_ms": next,
+        "next_after_entries": found.between, "proof_bytes": found.proof_bytes,
     }))
 }
 

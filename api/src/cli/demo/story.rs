@@ -283,6 +283,8 @@ fn seal(stage: &mut Stage) -> Result<(), Failure> {
             "operator.pem",
             "--holder",
             "Server room",
+            "--use",
+            "streams.sealed",
             "--key",
             "governance-1.pem",
             "--key",
