@@ -1027,7 +1027,7 @@ class Report:
                            "detail": None} for c in CODES}
         self.verdict = self.ledger = self.size = None
         self.shown = self.undisclosed = 0
-        self.suspect, self.sealed, self.newer, self.extract = [], [], False, False
+        self.suspect, self.sealed, self.sealed_before, self.newer, self.extract = [], [], None, False, False
 
     def set(self, code, result, detail, seq=None, line=None, expected=None, found=None):
         """Keeps the first fault, and no doubt beside it."""
@@ -1643,7 +1643,7 @@ def check_receipt(o):
             if own.checks[code]["result"] == "undecided" or check["result"] == "failed":
                 own.checks[code] = check
         own.checks["CONSISTENT"] = theirs.checks["CONSISTENT"]
-        for member in ("ledger", "size", "shown", "undisclosed", "suspect", "sealed", "extract"):
+        for member in ("ledger", "size", "shown", "undisclosed", "suspect", "sealed", "sealed_before", "extract"):
             setattr(own, member, getattr(theirs, member))
         own.newer = own.newer or theirs.newer
     named = [(e["sha256"], e["size"]) for e in (receipt.event or {}).get("evidence", ())]
@@ -1692,7 +1692,11 @@ def escaped(value):
 
 def show(report):
     witnessed = report.checks["WITNESS"]["result"] == "ok"
-    print(f"verdict: {report.verdict}" + ("" if witnessed else "; not compared with what others are shown"))
+    seal = report.sealed_before
+    print(f"verdict: {report.verdict}" + ("" if witnessed else "; not compared with what others are shown")
+          + (f"; all of what the label names before entry {seal} is shown" if seal else "")
+          + ("; later corrections, disputes and revocations may be withheld" if report.extract else "")
+          + (f" after entry {seal}" if seal else ""))
     if report.ledger:
         print(f"ledger {report.ledger}, {report.shown} entries shown of {report.size}, {report.undisclosed} values undisclosed")
     for check in report.checks.values():

@@ -99,8 +99,9 @@ fn differences(vector: &Value, line: &Value) -> Vec<String> {
             wrong.push(format!("{what}: countersign-verify {theirs}, verify.py {ours}"));
         }
     }
-    if theirs["verdict"] == "verified" {
-        for member in ["ledger", "size", "shown", "undisclosed", "suspect"] {
+    // verified, and extracts
+    if theirs["verdict"] == "verified" || vector["command"] == "bundle" && theirs["verdict"] == "partial" {
+        for member in ["ledger", "size", "shown", "undisclosed", "suspect", "sealed"] {
             if theirs[member] != ours[member] {
                 wrong.push(format!("{member}: countersign-verify {}, verify.py {}", theirs[member], ours[member]));
             }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::Command;
 
 use countersign_tests::forge::extract::{Extract, file};
 use countersign_tests::forge::sealing::Streams;
@@ -9,6 +11,7 @@ use countersign_tests::forge::world::{
     CASE, base_with, case_opened, dispute, donor, recip, roles, says, streams_sealed, with_seals,
 };
 use countersign_tests::forge::{Event, Json, Ledger, Script};
+use countersign_tests::harness::binaries;
 use countersign_tests::harness::verify::{Report, verify};
 use countersign_tests::j;
 use proptest::prelude::*;
@@ -202,4 +205,27 @@ fn an_extract_with_a_byte_changed_is_never_ok() {
             assert!(!passes(&verify(&file(&changed), &built.id)), "line {} byte {at}", number + 1);
         }
     }
+}
+
+#[test]
+fn an_exhibit_of_a_sealed_stream_says_up_to_where_nothing_is_missing() {
+    let (built, lines) = example();
+    let exhibit = |lines: &[Vec<u8>], seq: u64| {
+        let mut bundle = tempfile::NamedTempFile::new().unwrap();
+        bundle.write_all(&file(lines)).unwrap();
+        let mut command = Command::new(binaries::verifier());
+        command.arg("exhibit").arg(bundle.path()).args(["--seq", &seq.to_string(), "--ledger", &built.id]);
+        let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let seal = built.entries.len() - 1;
+    let sealed = format!("Up to entry {seal} nothing is left out");
+    let text = exhibit(&lines, built.seq("e0"));
+    assert!(text.contains(&sealed) && text.contains("may be withheld after that"), "{text}");
+    // a party's stream is not sealed
+    assert!(!exhibit(&lines, built.seq("enrol donor-a")).contains("nothing is left out"));
+    // without the line nothing of the kind
+    let bare: Vec<Vec<u8>> = lines.iter().filter(|line| !line.starts_with(b"{\"sealed\"")).cloned().collect();
+    let text = exhibit(&bare, built.seq("e0"));
+    assert!(!text.contains("nothing is left out") && text.contains("may be withheld."), "{text}");
 }

@@ -106,6 +106,15 @@ impl Report {
         }
     }
 
+    /// The latest seal before which all of a stream is shown, if nothing is false.
+    pub fn sealed_until(&self, case: Option<&str>, subject: &str) -> Option<u64> {
+        let of_it = |sealed: &&Sealed| {
+            sealed.case.as_deref() == case && sealed.subject.as_deref().is_none_or(|sealed| sealed == subject)
+        };
+        let latest = self.sealed.iter().filter(of_it).map(|sealed| sealed.seq).max();
+        latest.filter(|_| matches!(self.verdict(), Verdict::Verified | Verdict::Partial))
+    }
+
     /// The verdict: failed over not checked over partial (SPEC §13).
     pub fn verdict(&self) -> Verdict {
         if self.checks.any(Outcome::Failed) {

@@ -284,7 +284,6 @@ fn place(exhibit: &Exhibit) -> Section {
 }
 
 fn later(exhibit: &Exhibit) -> Section {
-    let extract = "The file is an extract: later corrections, disputes and revocations may be withheld.";
     let mut blocks = Vec::new();
     if exhibit.later.is_empty() {
         blocks.push(Block::Text("No later entry in this file corrects, disputes, follows or names it.".to_owned()));
@@ -295,9 +294,21 @@ fn later(exhibit: &Exhibit) -> Section {
         blocks.push(Block::Text(format!("{} more are not listed.", exhibit.later_left_out)));
     }
     if exhibit.report.extract {
-        blocks.push(Block::Text(extract.to_owned()));
+        blocks.push(Block::Text(extract_leaves_open(exhibit)));
     }
     section("What came later", blocks)
+}
+
+/// What may be missing among the later entries of an extract: less where a seal after the entry covers its stream.
+fn extract_leaves_open(exhibit: &Exhibit) -> String {
+    let open = "The file is an extract: later corrections, disputes and revocations may be withheld";
+    match exhibit.report.sealed_until(exhibit.case.as_deref(), exhibit.subject.as_str()) {
+        Some(seal) if seal > exhibit.at.seq => format!(
+            "Up to entry {seal} nothing is left out: a seal shows that all of its stream and all that speaks of it is \
+             here. {open} after that."
+        ),
+        _ => format!("{open}."),
+    }
 }
 
 fn later_row(later: &Later) -> Row {
