@@ -24,6 +24,8 @@ pub mod items;
 pub mod key;
 #[cfg(feature = "server")]
 pub mod listen;
+#[cfg(feature = "server")]
+pub mod mirror;
 pub mod obligations;
 pub mod outbox;
 mod pages;
@@ -31,6 +33,8 @@ pub mod party;
 pub mod receive;
 pub mod reconcile;
 pub mod report;
+#[cfg(feature = "server")]
+pub mod restore;
 mod scans;
 pub mod seal;
 #[cfg(feature = "server")]
@@ -86,6 +90,12 @@ enum Command {
     /// Run the server of a ledger
     #[cfg(feature = "server")]
     Serve(serve::ServeArgs),
+    /// Keep a verified copy of somebody's ledger, and serve it to read
+    #[cfg(feature = "server")]
+    Mirror(mirror::MirrorArgs),
+    /// Rebuild the data folder of a ledger from a bundle
+    #[cfg(feature = "server")]
+    Restore(restore::RestoreArgs),
     /// Make, show, add, retire and revoke keys
     Key(key::KeyArgs),
     /// Enrol, amend, succeed and show parties
@@ -169,6 +179,10 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Init(args) => init::run(args, &context),
         #[cfg(feature = "server")]
         Command::Serve(args) => serve::run(args, &context),
+        #[cfg(feature = "server")]
+        Command::Mirror(args) => mirror::run(args, &context),
+        #[cfg(feature = "server")]
+        Command::Restore(args) => restore::run(&args, &context),
         Command::Key(args) => key::run(args, &context),
         Command::Party(args) => party::run(args, &context),
         Command::Case(args) => case::run(args, &context),

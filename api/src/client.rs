@@ -13,10 +13,13 @@ mod listen;
 mod proposals;
 mod receipt;
 mod seals;
+mod source;
 mod state;
 mod transport;
 mod trust;
 mod views;
+#[cfg(feature = "server")]
+pub mod witness;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -38,6 +41,7 @@ pub use error::{ClientError, Distrust};
 pub use listen::Listen;
 pub use proposals::{KeyBook, Proposal, ProposalFilter, Signatory, SignatureOutcome};
 pub use receipt::{Proven, Recorded};
+pub use source::Source;
 pub use state::StateFolder;
 pub use transport::{Patience, Settings};
 pub use views::Question;

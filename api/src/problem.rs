@@ -50,6 +50,8 @@ pub enum Code {
     Timeout,
     /// Too much is waiting; try again.
     Busy,
+    /// This is a copy of a ledger: nothing is written here.
+    ReadOnly,
     /// The server is stopping, or its store is in doubt.
     Stopped,
     /// The server's fault.
@@ -64,7 +66,7 @@ pub enum Code {
 
 impl Code {
     /// Every code of a ledger's server.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::BadParameter,
         Self::BadCursor,
         Self::BadRequest,
@@ -79,6 +81,7 @@ impl Code {
         Self::UnsupportedMediaType,
         Self::Timeout,
         Self::Busy,
+        Self::ReadOnly,
         Self::Stopped,
         Self::Internal,
     ];
@@ -101,6 +104,7 @@ impl Code {
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Timeout => "timeout",
             Self::Busy => "busy",
+            Self::ReadOnly => "read_only",
             Self::Stopped => "stopped",
             Self::Internal => "internal",
             Self::LogSignature => "log_signature",
@@ -119,7 +123,7 @@ impl Code {
             Self::Present => 409,
             Self::TooLarge => 413,
             Self::EvidenceMismatch | Self::Inconsistent | Self::AuditFailed => 422,
-            Self::NotAnnounced | Self::LogSignature => 403,
+            Self::NotAnnounced | Self::ReadOnly | Self::LogSignature => 403,
             Self::RangeNotSatisfiable => 416,
             Self::StorageFull => 507,
             Self::UnsupportedMediaType => 415,

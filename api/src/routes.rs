@@ -6,10 +6,10 @@ use std::fmt::Display;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use countersign_ledger::store::StoreError;
@@ -135,7 +135,8 @@ pub(crate) fn router(app: App) -> Router {
     let text = api.to_json().expect("a description always is JSON");
     // only the first router of an app sets it; all would set the same
     let _ = app.openapi.set(Bytes::from(text));
-    framed(router.fallback(not_found), app)
+    let refusing = from_fn_with_state(app.clone(), refuse_writes);
+    framed(router.fallback(not_found).layer(refusing), app)
 }
 
 /// Puts around routes what every server has: problems for a method that is not there, panics that end one request, and
@@ -167,6 +168,18 @@ fn describe_codes(api: &mut utoipa::openapi::OpenApi) {
 async fn openapi(State(app): State<App>) -> Response {
     let text = app.openapi.get().cloned().unwrap_or_default();
     ([(CONTENT_TYPE, JSON)], Body::from(text)).into_response()
+}
+
+/// Refuses what writes, where this is a copy.
+async fn refuse_writes(State(app): State<App>, request: Request, next: Next) -> Response {
+    match app.copy() {
+        Some(copy) if !request.method().is_safe() => {
+            let problem =
+                Problem::new(Code::ReadOnly, format!("this is a copy of {}: nothing is written here", copy.source()));
+            problem.hint("send it to the ledger itself; if that is gone, a successor takes its place").into_response()
+        }
+        _ => next.run(request).await,
+    }
 }
 
 async fn not_found(uri: Uri) -> Problem {

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 mod body;
 mod books;
 mod connection;
+mod copy;
 mod data;
 mod evidence;
 mod follow;
@@ -35,6 +36,7 @@ mod limits;
 pub(crate) mod listen;
 mod measured;
 mod metrics;
+mod mirror;
 mod observe;
 mod run;
 mod sealing;
@@ -46,6 +48,7 @@ mod tests;
 
 pub(crate) use body::{Incoming, declared_length, read_all, too_large};
 pub(crate) use books::{BookError, book};
+pub(crate) use copy::{Copy, Marker, sync_folder};
 pub use data::{DataArgs, create_data, open_data};
 pub use evidence::DEFAULT_MAX_EVIDENCE;
 pub(crate) use evidence::{Crowded, EvidenceFolder, NotKept, Upload};
@@ -54,6 +57,8 @@ pub(crate) use http_metrics::HttpMetrics;
 pub use limits::Limits;
 pub(crate) use measured::MeasuredStore;
 pub(crate) use metrics::{Metrics, Moment};
+pub(crate) use mirror::must_be_empty;
+pub use mirror::{MirrorOptions, Mirrored, mirror};
 pub(crate) use observe::{Observed, RequestId, observe};
 pub use run::{Options, run};
 pub use sealing::SealOptions;
@@ -101,6 +106,8 @@ pub(crate) struct Shared {
     sealing: OnceLock<Arc<Sealing>>,
     /// The views, and what brings them on.
     views: OnceLock<Arc<Follower>>,
+    /// Of what this is a copy, if it is one.
+    copy: OnceLock<Arc<Copy>>,
     /// What authenticates cursors, as long as this process lives.
     pub(crate) cursor_key: [u8; 32],
 }
@@ -133,6 +140,7 @@ impl App {
             openapi: OnceLock::new(),
             sealing: OnceLock::new(),
             views: OnceLock::new(),
+            copy: OnceLock::new(),
             cursor_key: random_key(),
         }))
     }
@@ -166,6 +174,16 @@ impl App {
         let Some(folder) = self.evidence.get() else { return Ok(()) };
         let named = |file: &FileHash| self.ledger.store().evidence_seqs(file, Seq(0), 1).map(|seqs| !seqs.is_empty());
         folder.lapse(|file| named(file).map_err(io::Error::other))
+    }
+
+    /// Serves a copy: nothing is written here. Only the first counts.
+    pub(crate) fn is_copy(&self, copy: Arc<Copy>) {
+        let _ = self.copy.set(copy);
+    }
+
+    /// Returns of what this is a copy.
+    pub(crate) fn copy(&self) -> Option<&Copy> {
+        self.copy.get().map(Arc::as_ref)
     }
 
     /// Keeps views in these tables. Only the first ones count.

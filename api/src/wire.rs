@@ -343,6 +343,40 @@ pub struct LedgerInfo {
     /// How far the views are.
     #[serde(default)]
     pub views: views::AsOf,
+    /// Of what this is a copy, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyInfo>,
+}
+
+/// A copy of a ledger: it is read and never appended to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct CopyInfo {
+    /// What sort: `mirror` follows a server; `read_only` was restored to be read.
+    pub role: CopyRole,
+    /// The server, or the bundle, that it was made from.
+    pub source: String,
+    /// When the source last answered with a checkpoint that agrees with the copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    pub agreed: Option<Time>,
+    /// Why the source is not reached; the copy is served as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreached: Option<String>,
+    /// How the source contradicts the copy. It is not followed any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contradiction: Option<String>,
+}
+
+/// Sorts of copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CopyRole {
+    /// It follows a server.
+    Mirror,
+    /// It was restored to be read.
+    ReadOnly,
 }
 
 /// A seal: an entry that commits to every stream of the entries before it (SPEC §15).
@@ -379,6 +413,8 @@ pub enum ServiceState {
     Serving,
     /// It was closed by `ledger.closed` and refuses them.
     Closed,
+    /// It is a copy: it refuses them.
+    ReadOnly,
     /// The server is about to exit; nothing more is recorded.
     Stopping,
     /// Its store is in doubt; the server is about to exit.

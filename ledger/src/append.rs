@@ -36,6 +36,7 @@ use crate::time::{Clock, Time};
 
 mod committer;
 mod open;
+mod reading;
 mod seals;
 mod tiles;
 
@@ -118,6 +119,8 @@ pub enum LedgerState {
     Serving,
     /// `ledger.closed` is recorded: it never will again, and serves what it has.
     Closed,
+    /// It is a copy, and read alone.
+    ReadOnly,
     /// It was told to stop.
     Stopping,
     /// A write failed: the store is in doubt, and the process must end (ARCHITECTURE.md, invariant 5).
@@ -343,7 +346,9 @@ impl Ledger {
             return Err(SubmitError::Stopped { reason: reason.clone() });
         }
         let queue = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let stopped = || SubmitError::Stopped { reason: "it is shutting down".to_owned() };
+        let read_only = *self.0.shared.state() == LedgerState::ReadOnly;
+        let reason = if read_only { "it is a copy, and read alone" } else { "it is shutting down" };
+        let stopped = || SubmitError::Stopped { reason: reason.to_owned() };
         let queue = queue.as_ref().ok_or_else(stopped)?;
         self.0.shared.queued.fetch_add(1, Ordering::Relaxed);
         queue.try_send(job).map_err(|error| {

@@ -5,13 +5,16 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use crate::admission::{self, Admitted};
+use crate::admission::{self, Admitted, Recorded as _};
 use crate::authority::{Authority, Position};
 use crate::entry::Entry;
 use crate::event::Body;
+use crate::event::seal::StreamsSealed;
 use crate::hash::{EventHash, KeyId, LeafHash};
-use crate::id::{Author, Seq, StreamId};
+use crate::id::{Author, Seq, StreamId, TreeSize};
 use crate::merkle::Appended;
+use crate::refusal::{Refusal, RefusalCode};
+use crate::seal::{Changes, Streams, count};
 use crate::store::{Batch, Head, NewEntry, NewTile, Store, StoreError, StreamHead};
 use crate::submission::Prepared;
 
@@ -120,6 +123,45 @@ impl admission::Recorded for PendingView<'_> {
             None => Ok(None),
         }
     }
+}
+
+impl PendingView<'_> {
+    /// Brings streams that were counted of what is stored up to the entry `seq` of the batch (SPEC §15).
+    pub(crate) fn count_before(&self, streams: &mut Streams, seq: Seq) -> Result<(), StoreError> {
+        let mut changes = Changes::default();
+        let entry_of = |event: &_| self.entry_of(event);
+        for taken in self.pending.taken.iter().filter(|taken| taken.admitted.entry.seq.0 >= streams.size().0) {
+            let Entry { seq, .. } = taken.admitted.entry;
+            count(&mut changes, seq, taken.prepared.event(), taken.prepared.event_hash(), entry_of)?;
+        }
+        streams.apply(changes, TreeSize(seq.0));
+        Ok(())
+    }
+}
+
+/// Finds out whether a seal is true where it stands, by the streams before it.
+pub(crate) fn check_seal<E>(
+    body: &StreamsSealed,
+    seq: Seq,
+    streams: impl FnOnce() -> Result<Streams, E>,
+) -> Result<Result<Streams, Refusal>, E> {
+    let refuse = |member: &str, expected: String, found: String| {
+        let refusal = Refusal::new(RefusalCode::FalseSeal, expected, found).at(format!("/body/{member}"));
+        Ok(Err(refusal.hint("let the server seal: `countersign seal`")))
+    };
+    // First what costs nothing: whoever is not at the right place has nothing counted.
+    if body.size != seq.0 {
+        let expected = format!("{seq}, the number of this entry and so of those before it");
+        return refuse("size", expected, body.size.to_string());
+    }
+    let streams = streams()?;
+    if body.streams != streams.count() {
+        return refuse("streams", format!("{} streams", streams.count()), body.streams.to_string());
+    }
+    if body.root != streams.root() {
+        return refuse("root", streams.root().to_string(), body.root.to_string());
+    }
+    Ok(Ok(streams))
 }
 
 /// Adds an admitted event to the authority state, if it bears on it.

@@ -30,12 +30,14 @@ use crate::authority::{Authority, Position};
 use crate::checkpoint::{CheckpointSignatureError, SignedCheckpoint};
 use crate::entry::{Entry, EntryError};
 use crate::envelope::EnvelopeError;
+use crate::event::Body;
 use crate::hash::{LeafHash, LedgerId, NodeHash};
 use crate::id::{Seq, TreeSize};
 use crate::keys::KeyTables;
 use crate::merkle::{Frontier, TreeView};
-use crate::pending::{Pending, PendingView, Taken, apply};
+use crate::pending::{Pending, PendingView, Taken, apply, check_seal};
 use crate::refusal::{Refusal, RefusalCode};
+use crate::seal::{SEAL_KIND, SEAL_TYPE, Streams, advance};
 use crate::store::{Batch, Head, Store, StoreError};
 use crate::submission::{Prepared, Submission};
 use crate::time::Time;
@@ -178,6 +180,7 @@ const fn check_of(code: RefusalCode) -> &'static str {
         RefusalCode::StaleAfter | RefusalCode::UnknownAfter | RefusalCode::IdConflict => "STREAM",
         RefusalCode::OccurredInFuture | RefusalCode::Expired => "TIME",
         RefusalCode::DisclosureRefused => "DISCLOSURE",
+        RefusalCode::FalseSeal => "SEAL",
         RefusalCode::WrongLedger => "LEDGER",
         RefusalCode::MalformedJson
         | RefusalCode::MalformedEnvelope
@@ -201,6 +204,8 @@ pub struct Replay {
     last: LeafHash,
     time: Option<Time>,
     tables: KeyTables,
+    /// The streams of what is stored, as far as they were counted for a seal.
+    streams: Option<Streams>,
     stopped: bool,
 }
 
@@ -227,6 +232,7 @@ impl Replay {
             last: LeafHash::ZERO,
             time: None,
             tables: KeyTables::default(),
+            streams: None,
             stopped: false,
         };
         if size > TreeSize(0) {
@@ -249,6 +255,12 @@ impl Replay {
     #[must_use]
     pub const fn size(&self) -> TreeSize {
         self.frontier.size()
+    }
+
+    /// Returns the ledger's id.
+    #[must_use]
+    pub const fn ledger(&self) -> LedgerId {
+        self.ledger
     }
 
     /// Returns the root of the tree over them.
@@ -378,11 +390,37 @@ impl Replay {
             let at = admitted.line.bytes().zip(line).take_while(|(a, b)| a == *b).count();
             return Err(ReplayError::Malformed { seq, source: EntryError::NotCanonical { at } });
         }
+        if prepared.event().kind.as_str() == SEAL_KIND {
+            self.check_seal(&prepared, seq, pending)?;
+        }
         apply(&mut self.authority, at, &prepared);
         let leaf = LeafHash::of_line(line);
         self.time = Some(entry.time);
         self.last = leaf;
         Ok(Taken { prepared: Box::new(prepared), admitted, leaf })
+    }
+
+    /// Counts the streams before a seal, and compares (SPEC §15).
+    fn check_seal(&mut self, prepared: &Prepared, seq: Seq, pending: &Pending) -> Result<(), ReplayError> {
+        let event = prepared.event();
+        let form = |found: String| {
+            let expected = format!("a seal, of no case, on a subject of type {SEAL_TYPE}");
+            refused(seq, Refusal::new(RefusalCode::FalseSeal, expected, found).into())
+        };
+        let body = match Body::parse(&event.kind, event.body()) {
+            Ok(Body::StreamsSealed(body)) if event.case.is_none() && event.subject.ty() == SEAL_TYPE => body,
+            Ok(_) => return Err(form(event.stream().to_string())),
+            Err(error) => return Err(form(error.to_string())),
+        };
+        let (store, known, size) = (&*self.whole, &mut self.streams, self.frontier.size());
+        let judged = check_seal(&body, seq, || {
+            let stored = advance(known.take(), store, size)?;
+            let mut streams = stored.clone();
+            *known = Some(stored);
+            PendingView { store, pending }.count_before(&mut streams, seq)?;
+            Ok::<_, StoreError>(streams)
+        });
+        judged?.map(drop).map_err(|refusal| refused(seq, refusal.into()))
     }
 
     /// Checks that a checkpoint is of this tree and signed by the log key in force, and makes it the head: all entries

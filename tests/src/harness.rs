@@ -8,6 +8,7 @@ pub mod draft;
 pub mod http;
 pub mod people;
 pub mod server;
+pub mod stores;
 pub mod verify;
 pub mod witness;
 pub mod world;

@@ -7,14 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign_ledger::checkpoint::SignedCheckpoint;
-use countersign_ledger::entry::Entry;
-use countersign_ledger::event::Event;
 use countersign_ledger::hash::LedgerId;
 use countersign_ledger::id::{Seq, TreeSize};
 use countersign_ledger::replay::{RecordedEntry, Replay, ReplayError};
 use countersign_ledger::store::Store;
 use countersign_ledger::store::memory::MemoryStore;
 use countersign_tests::harness::people::{dispatch_body, key, party_body};
+use countersign_tests::harness::stores::assert_same_store;
 use countersign_tests::harness::world::{QUORUM, vkey};
 use countersign_tests::harness::{World, draft};
 use serde_json::{Value, json};
@@ -111,41 +110,6 @@ fn checkpoint(world: &World) -> SignedCheckpoint {
     world.ledger.checkpoint()
 }
 
-/// Compares everything that a store answers.
-fn assert_same(store: &dyn Store, other: &dyn Store) {
-    let head = store.head().unwrap();
-    assert_eq!(head, other.head().unwrap());
-    let size = head.unwrap().size.0;
-    assert_eq!(store.size_ahead().unwrap().0, size);
-    let lines = store.lines(Seq(0), usize::MAX, usize::MAX).unwrap();
-    assert!(lines == other.lines(Seq(0), usize::MAX, usize::MAX).unwrap());
-    assert_eq!(store.authority_seqs(Seq(0), usize::MAX).unwrap(), other.authority_seqs(Seq(0), usize::MAX).unwrap());
-    for (seq, line) in (0..).map(Seq).zip(&lines) {
-        let entry = Entry::parse(line).unwrap();
-        let event = Event::of_envelope(&entry.envelope).unwrap();
-        let hash = entry.envelope.event_hash();
-        for store in [store, other] {
-            assert_eq!(store.seq_of_event(&hash).unwrap(), Some(seq));
-            assert_eq!(store.seq_of_id(&event.author, &event.id).unwrap(), Some(seq));
-            for file in &event.evidence {
-                assert!(store.evidence_seqs(&file.sha256, seq, 1).unwrap() == [seq]);
-            }
-        }
-        let stream = event.stream();
-        assert_eq!(store.stream_head(&stream).unwrap(), other.stream_head(&stream).unwrap());
-        assert_eq!(store.disclosures(seq).unwrap(), other.disclosures(seq).unwrap());
-        assert_eq!(
-            store.stream_seqs(&stream, Seq(0), usize::MAX).unwrap(),
-            other.stream_seqs(&stream, Seq(0), usize::MAX).unwrap()
-        );
-    }
-    for level in 0..3u8 {
-        for index in 0..=size >> (8 * (level + 1)) {
-            assert_eq!(store.tile(level, index).unwrap(), other.tile(level, index).unwrap(), "{level}/{index}");
-        }
-    }
-}
-
 #[test]
 fn a_replayed_store_is_the_same_however_it_came() {
     let world = long_story();
@@ -162,7 +126,7 @@ fn a_replayed_store_is_the_same_however_it_came() {
             }
         }
         replay.accept(&checkpoint(&world)).unwrap();
-        assert_same(&*store, &*world.store);
+        assert_same_store(&*store, &*world.store);
         let mut replay = Replay::open(store, world.ledger.id()).unwrap();
         replay.push(Vec::new()).unwrap();
         replay.accept(&checkpoint(&world)).unwrap();
@@ -190,7 +154,7 @@ fn a_copy_goes_on_from_checkpoint_to_checkpoint() {
     assert_eq!(replay.root_at(before).unwrap(), Some(old.checkpoint().root));
     assert_eq!(replay.root_at(TreeSize(before.0 + 2)).unwrap(), None);
     replay.accept(&checkpoint(&world)).unwrap();
-    assert_same(&*store, &*world.store);
+    assert_same_store(&*store, &*world.store);
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub struct GlobalArgs {
     )]
     pub server: String,
     /// The ledger id, from a source you trust: another ledger is refused
-    #[arg(long, global = true, value_name = "ID", env = "COUNTERSIGN_LEDGER")]
+    #[arg(long, global = true, value_name = "ID", env = "COUNTERSIGN_LEDGER", alias = "ledger-id")]
     pub ledger: Option<LedgerId>,
     /// A private key to sign with (PKCS#8 PEM), or exec:PROGRAM that holds it; may be given several times
     #[arg(long = "key", global = true, value_name = "FILE")]
@@ -124,16 +124,7 @@ impl Context {
             return Ok(client.clone());
         }
         let out = self.out;
-        if is_open_to_listeners(&self.global.server) {
-            out.warn("plain http: whoever is on the way can read what events disclose; use https");
-        }
-        let settings = Settings {
-            server: self.global.server.clone(),
-            ca_cert: self.global.ca_cert.clone(),
-            timeout: Duration::from_secs(self.global.timeout),
-            on_wait: Some(Arc::new(move |text: &str| out.note(text))),
-        };
-        let client = Client::connect(settings, self.global.ledger, StateFolder::of_user()?)?;
+        let client = Client::connect(self.settings(), self.global.ledger, StateFolder::of_user()?)?;
         if client.acquaintance() == Acquaintance::First {
             out.note(format_args!(
                 "note: {} serves ledger {}; compare this id with the one you were given",
@@ -150,6 +141,33 @@ impl Context {
             ));
         }
         Ok(self.client.get_or_init(|| client).clone())
+    }
+
+    /// Returns how the server is reached.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let out = self.out;
+        if is_open_to_listeners(&self.global.server) {
+            out.warn("plain http: whoever is on the way can read what events disclose; use https");
+        }
+        Settings {
+            server: self.global.server.clone(),
+            ca_cert: self.global.ca_cert.clone(),
+            timeout: Duration::from_secs(self.global.timeout),
+            on_wait: Some(Arc::new(move |text: &str| out.note(text))),
+        }
+    }
+
+    /// Returns the ledger id that the user named, which nobody else can vouch for.
+    ///
+    /// # Errors
+    /// When none is named.
+    pub fn named_ledger(&self) -> Result<LedgerId, Failure> {
+        let none = || {
+            Failure::usage("no ledger id")
+                .hint("give --ledger ID, from a source you trust: without it nobody can tell whose ledger a copy is of")
+        };
+        self.global.ledger.ok_or_else(none)
     }
 
     /// Returns the ledger id: the one named, or else the server's.

@@ -10,14 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use countersign_ledger::checkpoint::SignedCheckpoint;
 use countersign_ledger::default_policy::default_policy;
 use countersign_ledger::event::{Body, Event};
 use countersign_ledger::hash::LedgerId;
 use countersign_ledger::id::{Author, Origin, Subject};
 use countersign_ledger::json as strict;
 use countersign_ledger::keys::{KeyTables, PublicKey, Signer};
-use countersign_ledger::note::{KeyName, MAX_NOTE_BYTES, Vkey, VkeyType};
+use countersign_ledger::note::{KeyName, Vkey, VkeyType};
 use countersign_ledger::rule::Policy;
 use countersign_ledger::submission::Submission;
 use serde::Serialize;
@@ -26,6 +25,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::submit::{Drafted, check_body, count, sign};
 use super::view::{values, write_values};
+use crate::case_file::Basis;
 use crate::draft::Draft;
 use crate::event_file;
 use crate::failure::{Exit, Failure};
@@ -87,7 +87,7 @@ pub struct InitArgs {
     /// A signature policy of your own (JSON) [default: the one of `--print-policy`]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// The last checkpoint of a ledger that this one succeeds
+    /// The last checkpoint of a ledger that this one succeeds; or a receipt or bundle with it
     #[arg(long, value_name = "FILE", requires = "predecessor_ledger")]
     predecessor: Option<PathBuf>,
     /// The id of that ledger
@@ -226,9 +226,11 @@ fn policy(path: Option<&Path>) -> Result<Policy, Failure> {
 }
 
 fn predecessor(path: &Path, ledger: LedgerId) -> Result<Value, Failure> {
-    let note = files::read(path, MAX_NOTE_BYTES)?;
-    let signed = SignedCheckpoint::from_bytes(&note).map_err(|e| Failure::usage(e).within(path.display()))?;
-    let checkpoint = signed.checkpoint();
+    let basis = Basis::read(path)?;
+    if let Some(found) = basis.ledger.filter(|found| *found != ledger) {
+        return Err(Failure::usage(format_args!("{} is of ledger {found}, expected {ledger}", path.display())));
+    }
+    let checkpoint = basis.checkpoint.checkpoint();
     Ok(json!({ "ledger": ledger, "size": checkpoint.size, "root": checkpoint.root }))
 }
 

@@ -53,6 +53,6 @@ impl Client {
     }
 }
 
-fn path(file: &FileHash) -> String {
+pub(super) fn path(file: &FileHash) -> String {
     format!("/v1/evidence/{file}")
 }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use countersign_ledger::append::LedgerState;
 
 use crate::problem::{Code, Problem};
-use crate::server::{App, Moment, read};
+use crate::server::{App, Copy, Moment, read};
 use crate::wire::Health;
 
 /// Tells that the process answers. Says nothing of the ledger.
@@ -30,6 +30,11 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Probl
     }
     match app.ledger.state() {
         LedgerState::Serving => Ok(Json(Health { status: "ok".to_owned() })),
+        LedgerState::ReadOnly => {
+            let fault = app.copy().and_then(Copy::contradiction);
+            let status = fault.map_or_else(|| "read_only".to_owned(), |fault| format!("contradiction: {fault}"));
+            Ok(Json(Health { status }))
+        }
         LedgerState::Closed => Ok(Json(Health { status: "closed".to_owned() })),
         LedgerState::Stopping => Err(Problem::new(Code::Stopped, "the server is stopping")),
         LedgerState::Failed(reason) => Err(Problem::new(Code::Stopped, format!("the store is in doubt: {reason}"))),

@@ -5,7 +5,7 @@ use axum::extract::State;
 use countersign_ledger::append::LedgerState;
 
 use crate::problem::{Code, Problem};
-use crate::server::App;
+use crate::server::{App, Copy};
 use crate::wire::{GovernanceInfo, LedgerInfo, ServiceState};
 
 /// The ledger: its id, its head, its governance and the policy in force.
@@ -21,6 +21,7 @@ pub(crate) async fn ledger(State(app): State<App>) -> Result<Json<LedgerInfo>, P
     let state = match app.ledger.state() {
         LedgerState::Serving => ServiceState::Serving,
         LedgerState::Closed => ServiceState::Closed,
+        LedgerState::ReadOnly => ServiceState::ReadOnly,
         LedgerState::Stopping => ServiceState::Stopping,
         LedgerState::Failed(_) => ServiceState::Failed,
     };
@@ -40,6 +41,7 @@ pub(crate) async fn ledger(State(app): State<App>) -> Result<Json<LedgerInfo>, P
             parties: authority.parties().len(),
             cases: authority.cases().len(),
             views: app.views().as_of(head.size),
+            copy: app.copy().map(Copy::info),
         })
     });
     info.map(Json).ok_or_else(|| Problem::new(Code::Internal, "the ledger has no entry 0"))

@@ -6,6 +6,7 @@
 //! DIR/high-water    the newest acknowledged checkpoint; better on another disk (--high-water)
 //! DIR/evidence      files that events name (--evidence)
 //! DIR/log-key.pem   the private key that signs checkpoints (--log-key)
+//! DIR/copy.json     of what this is a copy, if it is one: it is never appended to
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use countersign_ledger::store::{Store, StoreError};
 use countersign_ledger::submission::Submission;
 use countersign_ledger::time::SystemClock;
 
-use super::{MeasuredStore, Metrics};
+use super::{Marker, MeasuredStore, Metrics};
 use crate::failure::Failure;
 use crate::keyring::Keyring;
 
@@ -97,14 +98,8 @@ pub fn open_data(args: &DataArgs, keyring: &Keyring) -> Result<Ledger, Failure> 
     open_measured(args, keyring, DEFAULT_QUEUE, OpenOptions::default(), None)
 }
 
-/// As [`open_data`]; commits are measured.
-pub(crate) fn open_measured(
-    args: &DataArgs,
-    keyring: &Keyring,
-    queue: usize,
-    options: OpenOptions,
-    metrics: Option<&Metrics>,
-) -> Result<Ledger, Failure> {
+/// Opens the store and the high-water file of a data folder.
+pub(super) fn open_store(args: &DataArgs) -> Result<(RocksStore, HighWater), Failure> {
     if !args.store_path().is_dir() {
         return Err(Failure::usage(format_args!("there is no ledger in {}", args.data.display()))
             .hint("`countersign init --data DIR` makes one"));
@@ -113,9 +108,37 @@ pub(crate) fn open_measured(
     if high_water.was_torn() {
         tracing::warn!("one of the two slots of the high-water file was unreadable; the other one holds the mark");
     }
-    let log_keys = args.log_keys(keyring)?;
     let store = RocksStore::open(&args.store_path(), high_water.size(), &RocksOptions::default());
-    let mut store: Arc<dyn Store> = Arc::new(store.map_err(|e| store_failure(&e))?);
+    Ok((store.map_err(|e| store_failure(&e))?, high_water))
+}
+
+/// Opens a copy, to be read.
+///
+/// # Errors
+/// As [`open_data`].
+pub(crate) fn open_copy(args: &DataArgs, store: Arc<dyn Store>, high_water: &HighWater) -> Result<Ledger, Failure> {
+    let clock = Arc::new(SystemClock);
+    Ledger::open_to_read(store, high_water.latest(), clock).map_err(|e| open_failure(&e, &args.data))
+}
+
+/// As [`open_data`]; commits are measured.
+pub(crate) fn open_measured(
+    args: &DataArgs,
+    keyring: &Keyring,
+    queue: usize,
+    options: OpenOptions,
+    metrics: Option<&Metrics>,
+) -> Result<Ledger, Failure> {
+    if let Some(marker) = Marker::read(&args.data)? {
+        return Err(marker.refusal(&args.data));
+    }
+    if !args.store_path().is_dir() {
+        return Err(Failure::usage(format_args!("there is no ledger in {}", args.data.display()))
+            .hint("`countersign init --data DIR` makes one"));
+    }
+    let log_keys = args.log_keys(keyring)?;
+    let (store, high_water) = open_store(args)?;
+    let mut store: Arc<dyn Store> = Arc::new(store);
     if let Some(metrics) = metrics {
         store = Arc::new(MeasuredStore::new(store, metrics.clone()));
     }
@@ -126,7 +149,7 @@ pub(crate) fn open_measured(
 const RESTORE: &str = "never start on data that were rolled back: put back the newest copy of the data folder; if entries \
     are lost for good, begin a successor that names the high-water checkpoint as its predecessor";
 
-fn high_water_failure(error: &HighWaterError) -> Failure {
+pub(super) fn high_water_failure(error: &HighWaterError) -> Failure {
     let failure = Failure::usage(error);
     match error {
         HighWaterError::Missing { .. } => failure.hint(
@@ -137,7 +160,7 @@ fn high_water_failure(error: &HighWaterError) -> Failure {
     }
 }
 
-fn store_failure(error: &StoreError) -> Failure {
+pub(super) fn store_failure(error: &StoreError) -> Failure {
     match error {
         StoreError::Behind { .. } => Failure::refused(error).hint(RESTORE),
         StoreError::Corrupt { .. } => Failure::refused(error).hint("put back the newest copy of the data folder"),
@@ -148,7 +171,7 @@ fn store_failure(error: &StoreError) -> Failure {
     }
 }
 
-fn open_failure(error: &OpenError, data: &Path) -> Failure {
+pub(super) fn open_failure(error: &OpenError, data: &Path) -> Failure {
     match error {
         OpenError::Store(error) => store_failure(error),
         OpenError::HighWater(error) => high_water_failure(error),

@@ -3,19 +3,23 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::tls_rustls::RustlsConfig;
-use countersign_ledger::append::OpenOptions;
+use countersign_ledger::append::{Ledger, OpenOptions};
 use countersign_ledger::hash::LedgerId;
 use serde::Serialize;
 
-use super::data::open_measured;
+use super::data::{open_copy, open_measured, open_store};
 use super::listen::{bind, stop_signal};
-use super::{App, DataArgs, Ended, EvidenceFolder, Limits, Metrics, SealOptions, Sealing, open_views, serve};
+use super::{
+    App, Copy, DataArgs, Ended, EvidenceFolder, Limits, Marker, Metrics, SealOptions, Sealing, open_views, serve,
+};
 use crate::failure::Failure;
 use crate::keyring::Keyring;
 use crate::output::{Output, Report};
+use crate::wire::CopyRole;
 
 /// How a server is to be run.
 #[derive(Debug)]
@@ -60,18 +64,41 @@ impl Report for Listening {
 /// acknowledged after that, and the process must end.
 pub fn run(options: Options, keyring: &Keyring, output: &Output) -> Result<(), Failure> {
     let metrics = Metrics::new().map_err(Failure::usage)?;
+    if let Some(marker) = Marker::read(&options.data.data)?.filter(|marker| marker.role == CopyRole::ReadOnly) {
+        let (store, high_water) = open_store(&options.data)?;
+        let ledger = open_copy(&options.data, Arc::new(store), &high_water)?;
+        return serve_ledger(&ledger, Some(Arc::new(Copy::new(&marker))), metrics, options, output, |_| Ok(()));
+    }
     let ledger = open_measured(&options.data, keyring, options.queue, options.open, Some(&metrics))?;
+    serve_ledger(&ledger, None, metrics, options, output, |_| Ok(()))
+}
+
+/// Serves a ledger that is open, or a copy of one. `begin` starts what goes on beside.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn serve_ledger(
+    ledger: &Ledger,
+    copy: Option<Arc<Copy>>,
+    metrics: Metrics,
+    options: Options,
+    output: &Output,
+    begin: impl FnOnce(&App) -> io::Result<()>,
+) -> Result<(), Failure> {
     let listener = bind(options.listen)?;
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let app = App::new(ledger.clone(), metrics, options.limits, options.queue);
+    if let Some(copy) = copy {
+        app.is_copy(copy);
+    }
     let folder = options.evidence.unwrap_or_else(|| options.data.data.join("evidence"));
     let evidence = EvidenceFolder::open(&folder, options.max_evidence);
     app.keep_evidence(evidence.map_err(|e| Failure::file(&folder, "use", &e))?);
     app.keep_views(open_views(&options.data.views_path(), &**ledger.store())?);
-    if let Some(seal) = options.seal {
-        let sealing = Sealing::new(seal, &ledger).map_err(Failure::refused)?;
-        match sealing.standing(&ledger) {
+    if let Some(seal) = options.seal.filter(|_| app.copy().is_none()) {
+        let sealing = Sealing::new(seal, ledger).map_err(Failure::refused)?;
+        match sealing.standing(ledger) {
             Ok(party) => tracing::info!(%party, "sealing"),
             Err(refusal) => {
                 output.warn(format_args!("the key of --seal-key does not count for seals yet: {refusal}"));
@@ -79,6 +106,7 @@ pub fn run(options: Options, keyring: &Keyring, output: &Output) -> Result<(), F
         }
         app.make_seals(sealing);
     }
+    begin(&app)?;
     let stop = {
         let _inside = runtime.enter();
         stop_signal()?

@@ -210,7 +210,8 @@ pub(crate) struct Standing {
 /// # Errors
 /// When the tail's bytes, chain or tiles do not agree.
 pub(crate) fn standing(store: &dyn Store, size: TreeSize) -> Result<Standing, OpenError> {
-    let authority = fold_authority(store)?;
+    let mut authority = Authority::new();
+    fold_authority_from(store, &mut authority, Seq(0))?;
     let frontier =
         Frontier::open(&StoreTiles(store), size).map_err(|e| tail("the tree's tiles", "a whole right edge", e))?;
     let (last, time) = check_tail(store, size)?;
@@ -243,13 +244,15 @@ pub(crate) fn checked_head(
     Ok(checkpoint)
 }
 
-/// Folds the entries of SPEC §8, which the store lists.
-fn fold_authority(store: &dyn Store) -> Result<Authority, OpenError> {
-    let mut authority = Authority::new();
-    let mut from = Seq(0);
+/// Folds the entries of SPEC §8 from `from` on, which the store lists.
+pub(super) fn fold_authority_from(
+    store: &dyn Store,
+    authority: &mut Authority,
+    mut from: Seq,
+) -> Result<(), OpenError> {
     loop {
         let seqs = store.authority_seqs(from, CHUNK)?;
-        let Some(last) = seqs.last() else { return Ok(authority) };
+        let Some(last) = seqs.last() else { return Ok(()) };
         from = Seq(last.0 + 1);
         for seq in seqs {
             let entry = entry_at(store, seq)?.ok_or_else(|| tail(format!("entry {seq}"), "an entry", "nothing"))?;
@@ -302,7 +305,7 @@ fn stored_leaf(store: &dyn Store, seq: Seq, size: TreeSize) -> Result<NodeHash, 
 }
 
 /// Compares with what was acknowledged: the store must not be behind it, nor on another branch.
-fn check_high_water(store: &dyn Store, signed: &Checkpoint, mark: &Mark) -> Result<(), OpenError> {
+pub(super) fn check_high_water(store: &dyn Store, signed: &Checkpoint, mark: &Mark) -> Result<(), OpenError> {
     if mark.size > signed.size {
         return Err(OpenError::RolledBack { size: signed.size, acknowledged: mark.size });
     }

@@ -292,6 +292,7 @@ impl Proposals {
         match self.0.ledger.state() {
             // A closed ledger says so of each proposal by itself.
             LedgerState::Serving | LedgerState::Closed => Ok(()),
+            LedgerState::ReadOnly => Err(ProposalError::Stopped { reason: "it is a copy, and read alone".to_owned() }),
             LedgerState::Stopping => Err(ProposalError::Stopped { reason: "it is shutting down".to_owned() }),
             LedgerState::Failed(reason) => Err(ProposalError::Stopped { reason }),
         }

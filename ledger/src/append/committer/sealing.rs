@@ -1,12 +1,13 @@
 //! Seals among the entries of a batch: made where they stand, and refused where they say what is not so (SPEC §15).
 
-use super::{Committer, Entry, Fatal, Outcome, Pending, PendingView};
+use super::{Committer, Fatal, Outcome, Pending, PendingView};
 use crate::admission::Recorded as _;
 use crate::append::seals::Sealed;
 use crate::event::Body;
-use crate::id::{Seq, StreamId, TreeSize};
-use crate::refusal::{Refusal, RefusalCode};
-use crate::seal::{Changes, Sealer, Streams, advance, count};
+use crate::id::{Seq, StreamId};
+use crate::pending::check_seal;
+use crate::refusal::Refusal;
+use crate::seal::{Sealer, Streams, advance};
 use crate::store::StoreError;
 use crate::submission::{Prepared, Submission};
 
@@ -48,23 +49,8 @@ impl Committer {
         pending: &Pending,
     ) -> Result<Result<Option<Sealed>, Refusal>, Fatal> {
         let Some(Body::StreamsSealed(body)) = prepared.body() else { return Ok(Ok(None)) };
-        let refuse = |member: &str, expected: String, found: String| {
-            let refusal = Refusal::new(RefusalCode::FalseSeal, expected, found).at(format!("/body/{member}"));
-            Ok(Err(refusal.hint("let the server seal: `countersign seal`")))
-        };
-        // First what costs nothing: whoever is not at the right place has nothing counted.
-        if body.size != seq.0 {
-            let expected = format!("{seq}, the number of this entry and so of those before it");
-            return refuse("size", expected, body.size.to_string());
-        }
-        let streams = self.streams_before(seq, pending).map_err(Fatal::new)?;
-        if body.streams != streams.count() {
-            return refuse("streams", format!("{} streams", streams.count()), body.streams.to_string());
-        }
-        if body.root != streams.root() {
-            return refuse("root", streams.root().to_string(), body.root.to_string());
-        }
-        Ok(Ok(Some(Sealed { seq, streams })))
+        let streams = check_seal(body, seq, || self.streams_before(seq, pending)).map_err(Fatal::new)?;
+        Ok(streams.map(|streams| Some(Sealed { seq, streams })))
     }
 
     /// Counts the streams of all entries before `seq`, which stands behind the batch so far.
@@ -74,14 +60,7 @@ impl Committer {
             Some(streams) => streams,
             None => advance(self.shared.seals.live(), &*self.shared.store, durable)?,
         };
-        let mut changes = Changes::default();
-        let view = PendingView { store: &*self.shared.store, pending };
-        let entry_of = |event: &_| view.entry_of(event);
-        for taken in pending.taken.iter().filter(|taken| taken.admitted.entry.seq.0 >= streams.size().0) {
-            let Entry { seq, .. } = taken.admitted.entry;
-            count(&mut changes, seq, taken.prepared.event(), taken.prepared.event_hash(), entry_of)?;
-        }
-        streams.apply(changes, TreeSize(seq.0));
+        PendingView { store: &*self.shared.store, pending }.count_before(&mut streams, seq)?;
         self.counted.streams = Some(streams.clone());
         Ok(streams)
     }

@@ -21,7 +21,7 @@ impl Proposals {
         let serving = match self.0.ledger.state() {
             LedgerState::Serving => true,
             LedgerState::Closed => false,
-            LedgerState::Stopping | LedgerState::Failed(_) => return Ok(()),
+            LedgerState::ReadOnly | LedgerState::Stopping | LedgerState::Failed(_) => return Ok(()),
         };
         let now = self.0.ledger.next_position().time;
         let due = self.locked(|index| {
