@@ -271,10 +271,11 @@ class Note:
             self.signatures.append((match[1], data[:4], data[4:]))
         need(len(self.signatures) <= 100, "more than 100 signatures")
         parts = text.split("\n")
-        need(len(parts) == 3 and parts[0], "a checkpoint has three lines")
+        need(len(parts) == 3 and matches(r"[a-z0-9][a-z0-9./_-]{2,127}", parts[0]), "an origin, a size and a root")
         self.origin = parts[0]
         need(matches(r"0|[1-9][0-9]{0,15}", parts[1]) and int(parts[1]) <= MAX_INT, "checkpoint size")
         self.size, self.root = int(parts[1]), b64(parts[2], 32)
+        need(self.size or self.root == sha(), "a root of no entries")
 
     def by(self, key):
         """Whether the log with this key signed."""
