@@ -45,6 +45,7 @@ pub mod submit;
 pub mod view;
 #[cfg(feature = "server")]
 pub mod views;
+pub mod watch;
 #[cfg(feature = "server")]
 pub mod witness;
 
@@ -136,6 +137,8 @@ enum Command {
     Incidents(incidents::IncidentsArgs),
     /// Say which ledger this is and how it stands
     Status(status::StatusArgs),
+    /// Follow a ledger from outside, and prove it where it contradicts itself
+    Watch(Box<watch::WatchArgs>),
     /// The views of a stopped ledger: rebuild them, say how far they are
     #[cfg(feature = "server")]
     Views(views::ViewsArgs),
@@ -205,6 +208,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         #[cfg(feature = "server")]
         Command::Views(args) => views::run(args, &context),
         Command::Status(args) => status::run(args, &context),
+        Command::Watch(args) => watch::run(*args, &context),
         #[cfg(feature = "server")]
         Command::Witness(args) => witness::run(args, &context),
         #[cfg(feature = "server")]

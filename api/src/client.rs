@@ -10,6 +10,7 @@ mod batch;
 mod error;
 mod evidence;
 mod listen;
+mod log;
 mod proposals;
 mod receipt;
 mod seals;
@@ -39,6 +40,7 @@ use serde_json::value::RawValue;
 
 pub use error::{ClientError, Distrust};
 pub use listen::Listen;
+pub use log::LogReader;
 pub use proposals::{KeyBook, Proposal, ProposalFilter, Signatory, SignatureOutcome};
 pub use receipt::{Proven, Recorded};
 pub use source::Source;

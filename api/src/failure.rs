@@ -7,6 +7,7 @@
 //! | 2 | usage or I/O: bad arguments, a file that cannot be read, a server that cannot be reached |
 //! | 3 | partly done: some rows were quarantined, the rest is recorded |
 //! | 4 | the server's answer does not prove itself: a false receipt, another ledger, two histories |
+//! | 5 | the log contradicts itself: a proof of misbehaviour was written |
 
 use std::fmt;
 use std::path::Path;
@@ -24,7 +25,8 @@ pub const EXIT_CODES: &str = "\
 1  refused or failed: the server refused an event, a check came out false, you said no
 2  usage or i/o: bad arguments, a file that cannot be read, a server that cannot be reached
 3  partly done: some rows were quarantined, the others are recorded
-4  the server's answer does not prove itself: a false receipt, another ledger, two histories";
+4  the server's answer does not prove itself: a false receipt, another ledger, two histories
+5  the log contradicts itself: a proof of misbehaviour was written";
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub enum Exit {
     Partly,
     /// The server's answer does not prove itself.
     Distrust,
+    /// The log contradicts itself, and the proof is in a file.
+    Misbehaviour,
 }
 
 impl Exit {
@@ -51,6 +55,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Partly => 3,
             Self::Distrust => 4,
+            Self::Misbehaviour => 5,
         }
     }
 }
@@ -107,6 +112,12 @@ impl Failure {
     #[must_use]
     pub fn distrust(message: impl fmt::Display) -> Self {
         Self::new(Exit::Distrust, message)
+    }
+
+    /// The log contradicts itself, and the proof is in a file: status 5.
+    #[must_use]
+    pub fn misbehaviour(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Misbehaviour, message)
     }
 
     /// A file could not be read, written or made.

@@ -23,6 +23,7 @@ mod routes;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod sheet;
+pub mod watch;
 pub mod wire;
 #[cfg(feature = "server")]
 pub mod witness;

@@ -25,6 +25,7 @@ pub mod json;
 pub mod keyed;
 pub mod keys;
 pub mod merkle;
+pub mod misbehaviour;
 pub mod note;
 mod pending;
 pub mod policy;

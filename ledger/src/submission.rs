@@ -244,7 +244,7 @@ fn type_body(event: &Event, texts: &[String]) -> Result<Body, Refusal> {
 }
 
 /// Returns the keys that a body introduces, which sign beside those that count (SPEC §8).
-fn introduced(body: &Body) -> Vec<PublicKey> {
+pub fn introduced(body: &Body) -> Vec<PublicKey> {
     match body {
         Body::LedgerCreated(b) => b.governance.keys.to_vec(),
         Body::GovernanceChanged(b) => b.governance.keys.to_vec(),

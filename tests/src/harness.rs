@@ -6,6 +6,7 @@
 pub mod binaries;
 pub mod draft;
 pub mod http;
+pub mod log_server;
 pub mod people;
 pub mod server;
 pub mod stores;
@@ -14,6 +15,7 @@ pub mod witness;
 pub mod world;
 
 pub use draft::{Draft, draft};
+pub use log_server::{LogServer, Mischief, Shown};
 pub use server::{DataFolder, Server};
 pub use verify::{Report, verify};
 pub use witness::{Log, Witness, WitnessFolder};

@@ -167,6 +167,22 @@ impl Transport {
         })
     }
 
+    /// Gets bytes from whoever it may be: at most `limit` of them, and all of them within ten time-outs, however slowly
+    /// they drip and however often it is tried.
+    ///
+    /// # Errors
+    /// When there is no whole answer, or the server refuses.
+    pub(super) fn bounded(&self, path: &str, limit: u64) -> Result<Vec<u8>, ClientError> {
+        let (begun, most) = (Instant::now(), self.settings.timeout.saturating_mul(10));
+        self.patiently(Patience { within: most, ..Patience::SHORT }, || {
+            let left = most.saturating_sub(begun.elapsed()).max(Duration::from_millis(1));
+            let request = self.agent.get(self.url(path)).config().timeout_global(Some(left)).build();
+            let mut answer = self.accepted("GET", path, request.call())?;
+            // the limit of the library is the first length that is too much
+            answer.body_mut().with_config().limit(limit + 1).read_to_vec().map_err(|e| self.broken(&e))
+        })
+    }
+
     /// Posts a body and gets the status and the JSON answer.
     ///
     /// # Errors
