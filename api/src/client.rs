@@ -7,6 +7,8 @@
 //! Blocking; a [`Client`] can be shared between threads, and a clone is the same client.
 
 mod batch;
+#[cfg(feature = "server")]
+mod entries;
 mod error;
 mod evidence;
 mod listen;
@@ -38,6 +40,8 @@ use countersign_ledger::time::Time;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+#[cfg(feature = "server")]
+pub use entries::EntrySource;
 pub use error::{ClientError, Distrust};
 pub use listen::Listen;
 pub use log::LogReader;

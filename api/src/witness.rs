@@ -12,6 +12,7 @@
 //! It stands behind the feature `server`, although a plain witness needs no RocksDB: it shares the server's HTTP parts,
 //! and an auditor keeps its copies of ledgers in the same store.
 
+mod audit;
 mod folder;
 mod run;
 mod service;
@@ -171,6 +172,11 @@ impl Followed {
         let state = State { time: now, refused: None, latest: Some(latest) };
         self.write(&mut tracked, state)?;
         Ok(line)
+    }
+
+    /// Accepts these keys of the log from now on.
+    fn accept_keys(&self, keys: Vec<Vkey>) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
     /// Refuses the ledger for good.

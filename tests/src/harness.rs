@@ -6,6 +6,7 @@
 pub mod binaries;
 pub mod draft;
 pub mod http;
+pub mod impostor;
 pub mod log_server;
 pub mod people;
 pub mod server;
@@ -15,6 +16,7 @@ pub mod witness;
 pub mod world;
 
 pub use draft::{Draft, draft};
+pub use impostor::Impostor;
 pub use log_server::{LogServer, Mischief, Shown};
 pub use server::{DataFolder, Server};
 pub use verify::{Report, verify};

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use countersign_ledger::note::{KeyName, Vkey, VkeyType};
@@ -79,7 +80,9 @@ struct InitArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Answers POST PREFIX/add-checkpoint as C2SP tlog-witness says, GET /healthz, /readyz and
-/metrics. What it cosigned is on disk before a cosignature leaves. Prints one line on stdout
+/metrics. What it cosigned is on disk before a cosignature leaves. An auditor fetches and
+verifies the entries that it lacks first; what takes longer than --audit-wait is answered 503
+and goes on meanwhile. Prints one line on stdout
 once it listens, logs on stderr (COUNTERSIGN_LOG=debug for one line a request). SIGTERM or
 SIGINT: requests under way are finished.
 
@@ -98,6 +101,9 @@ struct RunArgs {
     /// What stands before /add-checkpoint, such as /witness
     #[arg(long, value_name = "PATH", default_value = "", value_parser = prefix, hide_default_value = true)]
     prefix: String,
+    /// How many seconds a request waits for an auditor to verify the entries that it lacks
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=50))]
+    audit_wait: u64,
     #[command(flatten)]
     how: ListenArgs,
 }
@@ -156,6 +162,7 @@ pub fn run(args: WitnessArgs, context: &Context) -> Result<Exit, Failure> {
                 witness_key: args.witness_key,
                 listen: args.listen,
                 prefix: args.prefix,
+                audit_wait: Duration::from_secs(args.audit_wait),
             };
             crate::witness::run(options, context.keyring(), context.out()).map(|()| Exit::Done)
         }

@@ -7,6 +7,7 @@
 //! DIR/ledgers/NAME.json    a ledger: its origin, its log keys, and for an auditor where its entries are
 //! DIR/ledgers/NAME.state   what was cosigned of it (`witness::state`)
 //! DIR/ledgers/NAME.fork    another checkpoint that its log signed of the size held, once there was one
+//! DIR/ledgers/NAME.receipt a false entry that an auditor found, with the proof that the log signed it
 //! DIR/audit/NAME           an auditor's copy of its entries
 //! ```
 //!
@@ -192,6 +193,12 @@ impl WitnessFolder {
     #[must_use]
     pub fn fork_file(&self, origin: &Origin) -> PathBuf {
         self.file(origin, "fork")
+    }
+
+    /// Returns the file of a false entry that the log signed, as a receipt (SPEC §11).
+    #[must_use]
+    pub fn receipt_file(&self, origin: &Origin) -> PathBuf {
+        self.file(origin, "receipt")
     }
 
     /// Returns the folder of an auditor's copy.

@@ -11,8 +11,9 @@ use countersign_ledger::note::Vkey;
 use countersign_ledger::time::SystemClock;
 use serde::Serialize;
 
-use super::service::{Service, limits};
-use super::{Followed, WitnessFolder};
+use super::audit::Auditor;
+use super::service::{Ledger, Service, limits};
+use super::{Followed, LedgerConfig, WitnessFolder};
 use crate::failure::Failure;
 use crate::keyring::Keyring;
 use crate::output::{Output, Report};
@@ -32,6 +33,8 @@ pub struct Options {
     pub tls: Option<RustlsConfig>,
     /// What stands before `/add-checkpoint`: nothing, or segments that each begin with a slash.
     pub prefix: String,
+    /// How long a request waits for an auditor to verify the entries that it lacks.
+    pub audit_wait: Duration,
 }
 
 /// What is said once the witness listens.
@@ -53,21 +56,27 @@ impl Report for Listening {
 /// # Errors
 /// When the folder, a state or the key cannot be opened, or the address not be used.
 pub fn run(options: Options, keyring: &Keyring, output: &Output) -> Result<(), Failure> {
-    let folder = WitnessFolder::open(&options.data)?;
+    let folder = Arc::new(WitnessFolder::open(&options.data)?);
     let configs = folder.ledgers()?;
     if configs.is_empty() {
         output.warn("this witness follows no ledger yet: `countersign witness add-ledger` makes it follow one");
     }
     let cosigner = Arc::new(folder.cosigner(options.witness_key.as_deref(), keyring)?);
-    let followed = |config| Followed::open(&folder, config, Arc::clone(&cosigner), Arc::new(SystemClock));
-    let ledgers = configs.iter().map(followed).collect::<Result<Vec<_>, _>>()?;
+    let open = |config: &LedgerConfig| {
+        let followed = Arc::new(Followed::open(&folder, config, Arc::clone(&cosigner), Arc::new(SystemClock))?);
+        let auditor = folder
+            .is_auditor()
+            .then(|| Auditor::open(Arc::clone(&folder), config.clone(), Arc::clone(&followed)).map(Arc::new));
+        Ok(Ledger { followed, auditor: auditor.transpose()? })
+    };
+    let ledgers = configs.iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
     let counters = HttpMetrics::new(&[]).map_err(Failure::usage)?;
     let listener = bind(options.listen)?;
     let address = listener.local_addr()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let scheme = if options.tls.is_some() { "https" } else { "http" };
     let listening = format!("{scheme}://{address}{}", options.prefix);
-    let service = Service::new(ledgers, counters, limits());
+    let service = Service::new(ledgers, counters, limits(), options.audit_wait);
     let stop = {
         let _inside = runtime.enter();
         stop_signal()?

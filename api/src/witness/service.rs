@@ -8,7 +8,7 @@
 //! | 404 | the origin is none that is followed |
 //! | 409 | `old` is not the size held, or the roots differ at that size: the body is the size held, `text/x.tlog.size` |
 //! | 413 | longer than any request is |
-//! | 422 | the consistency proof does not hold; an auditor: an entry is false |
+//! | 422 | the consistency proof does not hold; an auditor: an entry is false, or was another under the same log key |
 //! | 503 | the clock is behind, the disk or the key refuses, too much at once; an auditor: entries could not be fetched in time |
 //!
 //! Every refusal but 409 has a problem as its body. Nobody authenticates here but by the log's signature: what comes
@@ -27,11 +27,13 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use countersign_ledger::id::TreeSize;
+use countersign_ledger::note::NoteSignature;
 use countersign_ledger::witness::{AddCheckpoint, MAX_REQUEST_BYTES, SIZE_MEDIA_TYPE, WitnessRefusal};
 use metrics::{Counter, Gauge};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::audit::{Auditor, NotAudited};
 use super::{Followed, NotCosigned};
 use crate::problem::{Code, Problem};
 use crate::routes::{framed, healthz};
@@ -47,9 +49,18 @@ const LONGEST_RETRY: u64 = 3_600;
 #[derive(Clone)]
 pub(super) struct Service(Arc<Shared>);
 
+/// One ledger: what is cosigned of it, and who verifies its entries before.
+pub(super) struct Ledger {
+    /// What is held of it.
+    pub(super) followed: Arc<Followed>,
+    /// Verifies its entries, if this witness is an auditor.
+    pub(super) auditor: Option<Arc<Auditor>>,
+}
+
 /// See [`Service`].
 pub(super) struct Shared {
-    ledgers: BTreeMap<String, Arc<Followed>>,
+    ledgers: BTreeMap<String, Ledger>,
+    audit_wait: Duration,
     counters: HttpMetrics,
     cosigned: Counter,
     conflicts: Counter,
@@ -94,18 +105,19 @@ pub(super) fn limits() -> Limits {
 
 impl Service {
     /// Puts a service together.
-    pub(super) fn new(ledgers: Vec<Followed>, counters: HttpMetrics, limits: Limits) -> Self {
+    pub(super) fn new(ledgers: Vec<Ledger>, counters: HttpMetrics, limits: Limits, audit_wait: Duration) -> Self {
         let size = "countersign_witness_size";
         let text = "Entries of the tree that was cosigned last, by ledger";
         let sizes = ledgers.iter().map(|ledger| {
-            let origin = ledger.origin().to_string();
+            let origin = ledger.followed.origin().to_string();
             (origin.clone(), counters.labelled_gauge(size, text, ("origin", origin)))
         });
         Self(Arc::new(Shared {
             sizes: sizes.collect(),
             cosigned: counters.counter("countersign_witness_cosignatures_total", "Cosignatures given"),
             conflicts: counters.counter("countersign_witness_conflicts_total", "Requests answered 409"),
-            ledgers: ledgers.into_iter().map(|ledger| (ledger.origin().to_string(), Arc::new(ledger))).collect(),
+            ledgers: ledgers.into_iter().map(|ledger| (ledger.followed.origin().to_string(), ledger)).collect(),
+            audit_wait,
             counters,
             limits,
             places: Arc::new(Semaphore::new(AT_ONCE)),
@@ -149,17 +161,11 @@ async fn add_checkpoint(State(service): State<Service>, headers: HeaderMap, body
     let bytes = read_all(&headers, body, MAX_REQUEST_BYTES, &service.limits).await?;
     let request = AddCheckpoint::from_bytes(&bytes).map_err(|e| Problem::new(Code::BadRequest, e.to_string()))?;
     let ledger = service.ledgers.get(request.origin());
-    let ledger = Arc::clone(ledger.ok_or_else(|| Problem::not_found("ledger", request.origin()))?);
-    let cosigning = Arc::clone(&ledger);
-    let answer = service.work(move || {
-        let submitted = request.authenticate(&cosigning.keys())?;
-        let size = submitted.checkpoint().checkpoint().size;
-        cosigning.cosign(&submitted).map(|line| (line, size))
-    });
-    match answer.await? {
+    let ledger = ledger.ok_or_else(|| Problem::not_found("ledger", request.origin()))?;
+    match answer(&service, ledger, request).await? {
         Ok((line, size)) => {
             service.cosigned.increment(1);
-            tracing::debug!(origin = %ledger.origin(), %size, "cosigned");
+            tracing::debug!(origin = %ledger.followed.origin(), %size, "cosigned");
             Ok(([(CONTENT_TYPE, TEXT)], format!("{line}\n")).into_response())
         }
         Err(NotCosigned::Refused(WitnessRefusal::Conflict { held, .. } | WitnessRefusal::TwoRoots { held, .. })) => {
@@ -167,6 +173,48 @@ async fn add_checkpoint(State(service): State<Service>, headers: HeaderMap, body
             Ok(conflict(held))
         }
         Err(error) => Err(problem(&error)),
+    }
+}
+
+/// Checks a request in the order of the specification; an auditor then verifies the entries, and all is checked again
+/// where it is cosigned.
+async fn answer(
+    service: &Service,
+    ledger: &Ledger,
+    request: AddCheckpoint,
+) -> Result<Result<(NoteSignature, TreeSize), NotCosigned>, Problem> {
+    let (followed, audited) = (Arc::clone(&ledger.followed), ledger.auditor.is_some());
+    let checked = service.work(move || {
+        let submitted = request.authenticate(&followed.keys())?;
+        // nothing is fetched for what would not be cosigned anyway
+        if audited { followed.would_cosign(&submitted).map(|()| submitted) } else { Ok(submitted) }
+    });
+    let submitted = match checked.await? {
+        Ok(submitted) => submitted,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let checkpoint = submitted.checkpoint().clone();
+    let size = checkpoint.checkpoint().size;
+    if let Some(auditor) = ledger.auditor.as_ref().filter(|_| size > TreeSize(0)) {
+        let verified = auditor.verify(checkpoint, service.audit_wait, service.closing.clone()).await;
+        verified.map_err(|error| not_audited(&error))?;
+    }
+    let followed = Arc::clone(&ledger.followed);
+    service.work(move || followed.cosign(&submitted).map(|line| (line, size))).await
+}
+
+fn not_audited(error: &NotAudited) -> Problem {
+    let text = error.to_string();
+    match error {
+        NotAudited::False { .. } => Problem::new(Code::AuditFailed, text),
+        NotAudited::Forked { .. } => Problem::new(Code::Inconsistent, text),
+        NotAudited::Key { .. } => Problem::new(Code::LogSignature, text),
+        NotAudited::TooSlow => Problem::new(Code::Busy, text).retry_after(5),
+        NotAudited::Source { .. } => Problem::new(Code::Busy, text).retry_after(30),
+        // it is in the log; only the operator can do something about it
+        NotAudited::Newer { .. } | NotAudited::Copy { .. } | NotAudited::Stopping => {
+            Problem::new(Code::Stopped, "this auditor cannot verify entries now").retry_after(60)
+        }
     }
 }
 
@@ -202,10 +250,13 @@ async fn readyz(State(service): State<Service>) -> Result<Response, Problem> {
         return Err(Problem::new(Code::Stopped, "the witness is stopping"));
     }
     let shared = service.clone();
-    let doubtful = service.work(move || shared.ledgers.values().find(|ledger| !ledger.state().1).cloned()).await?;
-    match doubtful {
+    let doubtful = service.work(move || {
+        let mut followed = shared.ledgers.values().map(|ledger| &ledger.followed);
+        followed.find(|followed| !followed.state().1).map(|followed| followed.origin().clone())
+    });
+    match doubtful.await? {
         None => Ok(healthz().await.into_response()),
-        Some(ledger) => Err(Problem::new(Code::Stopped, format!("the state of {} cannot be kept", ledger.origin()))),
+        Some(origin) => Err(Problem::new(Code::Stopped, format!("the state of {origin} cannot be kept"))),
     }
 }
 
@@ -215,7 +266,7 @@ async fn metrics(State(service): State<Service>) -> Result<Response, Problem> {
     let text = service.work(move || {
         for (origin, gauge) in &shared.sizes {
             #[allow(clippy::cast_precision_loss, reason = "it is a gauge")]
-            gauge.set(shared.ledgers[origin].size().0 as f64);
+            gauge.set(shared.ledgers[origin].followed.size().0 as f64);
         }
         shared.counters.render()
     });

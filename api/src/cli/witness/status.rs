@@ -56,6 +56,8 @@ struct LedgerStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     fork: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     unusable: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint: Option<String>,
@@ -64,7 +66,9 @@ struct LedgerStatus {
 impl LedgerStatus {
     fn of(folder: &WitnessFolder, config: LedgerConfig) -> Self {
         let state = folder.state(&config.origin);
-        let fork = Some(folder.fork_file(&config.origin)).filter(|path| path.symlink_metadata().is_ok());
+        let there = |path: PathBuf| Some(path).filter(|path| path.symlink_metadata().is_ok());
+        let fork = there(folder.fork_file(&config.origin));
+        let receipt = there(folder.receipt_file(&config.origin));
         let (state, unusable) = match state {
             Ok(state) => (Some(state), None),
             Err(error) => (None, Some(error.to_string())),
@@ -84,6 +88,7 @@ impl LedgerStatus {
             cosigned: time,
             refused: state.as_ref().and_then(|state| state.refused.clone()),
             fork,
+            receipt,
             unusable,
             checkpoint: state.and_then(|state| state.latest).map(|latest| latest.to_string()),
         }
@@ -98,6 +103,7 @@ impl LedgerStatus {
         rows.extend(self.unusable.as_ref().map(|why| ("unusable", escaped(why))));
         rows.extend(self.refused.as_ref().map(|why| ("refused", escaped(why))));
         rows.extend(self.fork.as_ref().map(|file| ("forked", format!("see {}", file.display()))));
+        rows.extend(self.receipt.as_ref().map(|file| ("false entry", format!("see {}", file.display()))));
         rows.extend(self.size.map(|size| ("entries", size.to_string())));
         rows.extend(self.root.map(|root| ("root", root.to_string())));
         rows.extend(
