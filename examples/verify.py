@@ -440,7 +440,7 @@ def rule(v, case, whole=None, depth=1):
         operators.remove("role")
     need(len(operators) == 1, "a rule has one operator")
     op = operators[0]
-    keys = {"keys": integer(1, MAX_INT)}
+    keys = {"keys": integer(1, 16)}
     true = lambda x: need(x is True, "not true")
     if op in ("governance", "any_party", "corrected"):
         record({op: true})(v)
@@ -525,16 +525,17 @@ def author(v):
 
 
 def signers(v):
-    array(author)(v)
+    array(author, 1)(v)
     need(all(a < b for a, b in zip(v, v[1:])), "not sorted, or one twice")
 
 
 def file_name(v):
-    need(isinstance(v, str) and len(v.encode()) <= 255 and not re.search(r"[/\\\0-\x1f\x7f-\x9f]", v), "not a file name")
+    need(isinstance(v, str) and 1 <= len(v.encode()) <= 255 and not re.search(r"[/\\\0-\x1f\x7f-\x9f]", v), "not a file name")
 
 
+MEDIA_NAME = "[A-Za-z0-9!#$&^_.+-]{1,127}"
 EVIDENCE = array(record({"sha256": form(HASH), "size": integer(0, MAX_INT), "name": file_name,
-                         "media_type": lambda v: need(isinstance(v, str), "not a text")}), 1, 64)
+                         "media_type": form(MEDIA_NAME + "/" + MEDIA_NAME)}), 1, 64)
 EVENT = record(
     {"countersign": integer(1, 1), "id": form(UUID), "kind": form(KIND), "subject": form("[a-z_]+/" + ID),
      "after": nullable(form(HASH)), "author": author, "occurred": occurred,
@@ -615,7 +616,7 @@ def undisclosed(event, given):
         if isinstance(v, dict):
             need("_sd_alg" not in v and "..." not in v, "_sd_alg, or ... outside an array")
             if "_sd" in v:
-                need(isinstance(v["_sd"], list), "_sd is an array")
+                need(isinstance(v["_sd"], list) and v["_sd"], "_sd is an array, not empty")
                 for d in v["_sd"]:
                     digests[digest(d)] = (v, None)
         for name, inner in v.items() if isinstance(v, dict) else enumerate(v) if isinstance(v, list) else ():

@@ -279,10 +279,13 @@ impl Walk<'_, '_> {
 }
 
 fn sd_digests(value: &Value<'_>, inside: Option<usize>) -> Result<Vec<Hash>, DisclosureFault> {
-    let wrong = || DisclosureFault::new(inside, "_sd: an array of digests", value.type_name());
+    let wrong = || DisclosureFault::new(inside, "_sd: an array of digests, not empty", value.type_name());
     let Value::Array(items) = value else {
         return Err(wrong());
     };
+    if items.is_empty() {
+        return Err(wrong());
+    }
     items.iter().map(|item| digest(item).ok_or_else(wrong)).collect()
 }
 

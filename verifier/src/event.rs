@@ -223,6 +223,9 @@ fn about(body: &Value<'_>) -> Option<EventHash> {
 
 fn signers(value: &Value<'_>) -> Result<Vec<String>, Malformed> {
     let ids = distinct_texts("/signers", value, "a party id or governance", is_author)?;
+    if ids.is_empty() {
+        return Err(Malformed::new("/signers", "at least one id, or no such member", "none"));
+    }
     match ids.windows(2).position(|pair| pair[0] > pair[1]) {
         None => Ok(ids),
         Some(at) => Err(Malformed::new(
@@ -268,6 +271,17 @@ impl Occurred {
     }
 }
 
+/// Whether a text is `type/subtype`, two names of RFC 6838 §4.2.
+fn is_media_type(text: &str) -> bool {
+    let mut names = text.split('/');
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name.len() <= 127
+            && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9') || b"!#$&-^_.+".contains(&b))
+    };
+    names.by_ref().take(2).filter(|name| is_name(name)).count() == 2 && names.next().is_none()
+}
+
 fn evidence(value: &Value<'_>) -> Result<Vec<Evidence>, Malformed> {
     let Value::Array(items) = value else {
         return Err(Malformed::new("/evidence", "an array", shown(value)));
@@ -286,9 +300,9 @@ fn evidence(value: &Value<'_>) -> Result<Vec<Evidence>, Malformed> {
             let mut fields = Fields::of(format!("/evidence/{at}"), item)?;
             let sha256 = fields.hash("sha256")?;
             let size = fields.integer("size", 0, MAX_INTEGER)?;
-            fields.text("media_type", "a text", |_| true)?;
-            fields.text("name", "a name of at most 255 bytes without /, \\ and control characters", |name| {
-                name.len() <= 255 && !name.contains(|c: char| c == '/' || c == '\\' || c.is_control())
+            fields.text("media_type", "a media type type/subtype", is_media_type)?;
+            fields.text("name", "a name of 1 to 255 bytes without /, \\ and control characters", |name| {
+                (1..=255).contains(&name.len()) && !name.contains(|c: char| c == '/' || c == '\\' || c.is_control())
             })?;
             fields.finish()?;
             Ok(Evidence { sha256, size: size.unsigned_abs() })

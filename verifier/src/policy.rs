@@ -11,6 +11,8 @@ use crate::scalar::is_kind;
 
 /// The most leaves a rule may have.
 pub const MAX_LEAVES: usize = 16;
+/// The most keys that a leaf may ask for: as many as an envelope has signatures (SPEC §4).
+const MAX_KEYS: i64 = 16;
 /// The deepest nesting of operators, the leaf included.
 const MAX_RULE_DEPTH: usize = 8;
 
@@ -281,6 +283,9 @@ impl RuleReader {
         };
         let role = match fields.optional("role") {
             None => None,
+            Some(value) if self.case != CaseUse::Required => {
+                return Err(fields.fault("role", "no role where the case is not required", value));
+            }
             Some(value) => Some(capacity(fields, "role", value)?),
         };
         let optional = match fields.optional("optional") {
@@ -299,8 +304,6 @@ fn capacity(fields: &Fields<'_, '_>, name: &str, value: &Value<'_>) -> Result<Ca
 fn keys(fields: &mut Fields<'_, '_>) -> Result<usize, Malformed> {
     match fields.optional("keys") {
         None => Ok(1),
-        // more keys than an envelope has signatures is a rule that never holds, not a malformed one
-        Some(Value::Int(n)) if *n >= 1 => Ok(usize::try_from(*n).unwrap_or(usize::MAX)),
-        Some(other) => Err(fields.fault("keys", "an integer from 1", other)),
+        Some(_) => fields.integer("keys", 1, MAX_KEYS).map(|n| usize::try_from(n).unwrap_or(1)),
     }
 }

@@ -1,11 +1,16 @@
 //! The targets, small things first.
 
+mod bundles;
+mod disclosures;
+mod events;
 mod files;
 mod json;
 mod merkle;
 mod notes;
+pub mod rules;
 mod scalars;
 mod signatures;
+mod trust;
 
 use crate::target::Target;
 
@@ -31,5 +36,12 @@ pub fn all() -> Vec<Target> {
         files::header(),
         files::withheld(),
         files::entry(),
+        events::event(),
+        events::body(),
+        disclosures::disclosure(),
+        trust::trust(),
+        rules::form(),
+        rules::satisfied(),
+        bundles::bundle(),
     ]
 }

@@ -228,8 +228,9 @@ fn author_and_signers(book: &mut Book) {
     for (name, names, keys) in bad {
         book.add(&format!("signers-{name}"), s, &signed_by(names, &keys)).refused("POLICY", "x");
     }
-    let s = "optional sorted array of party ids (and `governance`)";
+    let s = "optional sorted array, not empty, of party ids (and `governance`)";
     let bad = [
+        ("empty", j!([]), vec![]),
         ("unsorted", j!(["recip-b", "donor-a"]), vec![recip()]),
         ("twice", j!(["donor-a", "donor-a"]), vec![]),
         ("text", j!("donor-a"), vec![]),
@@ -329,13 +330,14 @@ fn body_and_evidence(book: &mut Book) {
         )
         .refused("FORMAT", "x");
     }
-    let s = "`name` ≤ 255 bytes without `/`, `\\`, control characters";
+    let s = "`name` 1 to 255 bytes without `/`, `\\`, control characters";
     let named = |n: &str| with(Json::Arr(vec![item().with("name", n)]));
     book.add("evidence-name-of-255", s, &named(&"n".repeat(255)));
     book.add("evidence-name-cyrillic", s, &named("накладна №7.pdf"));
     let cyrillic = "я".repeat(128);
     let long = "n".repeat(256);
     let bad = [
+        ("empty", ""),
         ("256", long.as_str()),
         ("256-in-two-byte-letters", &cyrillic),
         ("slash", "a/b"),
@@ -356,6 +358,9 @@ fn body_and_evidence(book: &mut Book) {
         ("size-negative", item().with("size", -1)),
         ("size-text", item().with("size", "16")),
         ("media-type-number", item().with("media_type", 1)),
+        ("media-type-empty", item().with("media_type", "")),
+        ("media-type-one-word", item().with("media_type", "text")),
+        ("media-type-with-a-parameter", item().with("media_type", "text/plain; charset=utf-8")),
         ("name-null", item().with("name", Json::Null)),
         ("not-an-object", j!("delivery-note.txt")),
     ];

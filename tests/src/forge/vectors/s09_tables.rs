@@ -122,10 +122,15 @@ fn rules(book: &mut Book) {
     for (name, rule) in bad {
         book.add(&format!("rule-{name}"), s, &with_rule(rule)).refused("FORMAT", "x");
     }
-    let s = "`role`, `capacity` and `party` take `\"keys\":n`";
-    for (name, keys) in
-        [("zero", j!(0)), ("negative", j!(-1)), ("text", j!("2")), ("null", Json::Null), ("fraction", Json::raw("1.5"))]
-    {
+    let s = "`role`, `capacity` and `party` take `\"keys\":n`, 1 to 16";
+    for (name, keys) in [
+        ("zero", j!(0)),
+        ("negative", j!(-1)),
+        ("text", j!("2")),
+        ("null", Json::Null),
+        ("fraction", Json::raw("1.5")),
+        ("17", j!(17)),
+    ] {
         for leaf in [role("donor"), capacity("donor"), party("/author")] {
             let operator = leaf.members()[0].0.clone();
             book.add(&format!("{operator}-keys-{name}"), s, &with_rule(leaf.with("keys", keys.clone())))
@@ -139,6 +144,8 @@ fn rules(book: &mut Book) {
     let s = "`{\"role\":\"r\"}` … only where the case is required";
     let forbidden = |rule: Json| table(policy().with("statement.disputed", row("forbidden", rule)));
     book.add("role-where-the-case-is-forbidden", s, &forbidden(role("donor"))).refused("FORMAT", "x");
+    let bound = j!({"party": "/author", "role": "donor"});
+    book.add("party-role-where-the-case-is-forbidden", s, &forbidden(bound)).refused("FORMAT", "x");
     book.add("role-inside-any-where-the-case-is-forbidden", s, &forbidden(any(vec![any_party(), role("donor")])))
         .refused("FORMAT", "x");
     let s = "`{\"corrected\":true}` … only as the whole rule of `statement.corrected`";

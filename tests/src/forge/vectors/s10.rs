@@ -240,6 +240,10 @@ fn refused(book: &mut Book) {
     book.add("sd-alg", s, &alg).refused("DISCLOSURE", "x");
     let deep = body(j!({"reason": "x", "place": {"_sd_alg": "sha-256"}}));
     book.add("sd-alg-inside", s, &deep).refused("DISCLOSURE", "x");
+    let s = "Refused: … an empty `_sd`";
+    book.add("sd-empty", s, &body(j!({"reason": "x", "_sd": []}))).refused("DISCLOSURE", "x");
+    let inside = body(j!({"reason": "x", "place": {"_sd": []}}));
+    book.add("sd-empty-inside", s, &inside).refused("DISCLOSURE", "x");
     let s = "one digest twice in an event";
     let twice = with(good.clone().with("_sd", vec![&digest, &digest]), vec![d.clone()]);
     book.add("digest-twice-in-one-array", s, &twice).refused("DISCLOSURE", "x");
