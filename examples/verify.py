@@ -1640,11 +1640,15 @@ def check_receipt(o):
     receipt = Receipt(data, o.ledger, o.trust)
     own = receipt.report
     if o.bundle and receipt.note:
-        theirs = Bundle(o.bundle, o.ledger, None, receipt.note, (), receipt).report
+        theirs = Bundle(o.bundle, o.ledger, o.trust, receipt.note, (), receipt).report
         for code, check in theirs.checks.items():
             if own.checks[code]["result"] == "undecided" or check["result"] == "failed":
                 own.checks[code] = check
         own.checks["CONSISTENT"] = theirs.checks["CONSISTENT"]
+        # what the bundle's witnesses saw holds the receipt's tree: it needs no cosignatures of its own
+        wrong = o.trust and any(receipt.note.cosigned(key) is False for key in o.trust.witnesses.values())
+        if theirs.checks["CONSISTENT"]["result"] == "ok" and not wrong:
+            own.checks["WITNESS"] = theirs.checks["WITNESS"]
         for member in ("ledger", "size", "shown", "undisclosed", "suspect", "sealed", "sealed_before", "extract"):
             setattr(own, member, getattr(theirs, member))
         own.newer = own.newer or theirs.newer

@@ -42,12 +42,14 @@ pub mod serve;
 pub mod status;
 pub mod stream;
 pub mod submit;
+pub mod trust;
 pub mod view;
 #[cfg(feature = "server")]
 pub mod views;
 pub mod watch;
 #[cfg(feature = "server")]
 pub mod witness;
+mod witnessed;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -135,6 +137,8 @@ enum Command {
     Obligations(obligations::ObligationsArgs),
     /// Reports of diversions, and what came of them
     Incidents(incidents::IncidentsArgs),
+    /// Write and explain trust files: who must have signed and witnessed
+    Trust(trust::TrustArgs),
     /// Say which ledger this is and how it stands
     Status(status::StatusArgs),
     /// Follow a ledger from outside, and prove it where it contradicts itself
@@ -207,6 +211,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Incidents(args) => incidents::run(args, &context),
         #[cfg(feature = "server")]
         Command::Views(args) => views::run(args, &context),
+        Command::Trust(args) => trust::run(&args, &context),
         Command::Status(args) => status::run(args, &context),
         Command::Watch(args) => watch::run(*args, &context),
         #[cfg(feature = "server")]

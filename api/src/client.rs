@@ -23,6 +23,7 @@ mod trust;
 mod views;
 #[cfg(feature = "server")]
 pub mod witness;
+mod witnesses;
 
 use std::io::Read;
 use std::sync::Arc;
@@ -49,6 +50,8 @@ pub use proposals::{KeyBook, Proposal, ProposalFilter, Signatory, SignatureOutco
 pub use receipt::{Proven, Recorded};
 pub use source::Source;
 pub use state::StateFolder;
+#[cfg(feature = "server")]
+pub(crate) use transport::check_address;
 pub use transport::{Patience, Settings};
 pub use views::Question;
 
@@ -409,6 +412,21 @@ impl Client {
         last: LastLeaf,
         zstd: bool,
     ) -> Result<(Option<u64>, impl Read + use<>), ClientError> {
+        self.bundle_at(scope, last, zstd, false)
+    }
+
+    /// As [`Client::bundle`]; `witnessed` asks for the latest checkpoint that the quorum of the server's witnesses has
+    /// cosigned, with their cosignatures.
+    ///
+    /// # Errors
+    /// As [`Client::bundle`], and when there is no such checkpoint.
+    pub fn bundle_at(
+        &self,
+        scope: &Scope,
+        last: LastLeaf,
+        zstd: bool,
+        witnessed: bool,
+    ) -> Result<(Option<u64>, impl Read + use<>), ClientError> {
         let mut parameters = match scope {
             Scope::Full => Vec::new(),
             Scope::Case(case) => vec![format!("&case={case}")],
@@ -416,6 +434,7 @@ impl Client {
             Scope::Since(since) => vec![format!("&since={since}")],
         };
         parameters.extend(bundle_form(last, zstd).map(str::to_owned));
+        parameters.extend(witnessed.then(|| "&checkpoint=witnessed".to_owned()));
         let query = format!("?{}", parameters.concat().trim_start_matches('&'));
         self.0.transport.stream(&format!("/v1/bundle{}", query.trim_end_matches('?')))
     }

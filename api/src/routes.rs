@@ -55,6 +55,7 @@ mod stream;
 mod streams;
 mod tiles;
 mod views;
+mod witnesses;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -102,6 +103,8 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(proofs::receipt))
         .routes(routes!(tiles::checkpoint))
         .routes(routes!(tiles::root_checkpoint))
+        .routes(routes!(witnesses::checkpoint))
+        .routes(routes!(witnesses::list))
         .routes(routes!(ledger::ledger))
         .routes(routes!(parties::list))
         .routes(routes!(parties::party))

@@ -41,6 +41,7 @@ mod observe;
 mod run;
 mod sealing;
 mod tls;
+mod witnesses;
 mod work;
 
 #[cfg(test)]
@@ -64,6 +65,8 @@ pub use run::{Options, run};
 pub use sealing::SealOptions;
 pub(crate) use sealing::{NotSealed, Sealing};
 pub use tls::{TlsError, tls_config};
+pub use witnesses::WitnessOptions;
+pub(crate) use witnesses::{KEPT_FILE, Witnesses};
 pub(crate) use work::{compute, panicked, read, spawn};
 
 /// How often the state of the ledger is looked at.
@@ -108,6 +111,8 @@ pub(crate) struct Shared {
     views: OnceLock<Arc<Follower>>,
     /// Of what this is a copy, if it is one.
     copy: OnceLock<Arc<Copy>>,
+    /// The witnesses, if this server asks any.
+    witnesses: OnceLock<Arc<Witnesses>>,
     /// What authenticates cursors, as long as this process lives.
     pub(crate) cursor_key: [u8; 32],
 }
@@ -141,6 +146,7 @@ impl App {
             sealing: OnceLock::new(),
             views: OnceLock::new(),
             copy: OnceLock::new(),
+            witnesses: OnceLock::new(),
             cursor_key: random_key(),
         }))
     }
@@ -184,6 +190,16 @@ impl App {
     /// Returns of what this is a copy.
     pub(crate) fn copy(&self) -> Option<&Copy> {
         self.copy.get().map(Arc::as_ref)
+    }
+
+    /// Asks witnesses. Only the first ones count.
+    pub(crate) fn keep_witnesses(&self, witnesses: Arc<Witnesses>) {
+        let _ = self.witnesses.set(witnesses);
+    }
+
+    /// Returns the witnesses, if this server asks any.
+    pub(crate) fn witnesses(&self) -> Option<&Arc<Witnesses>> {
+        self.witnesses.get()
     }
 
     /// Keeps views in these tables. Only the first ones count.
@@ -293,6 +309,9 @@ pub(crate) async fn serve(
         }
     };
     let following = app.views().start(app.ledger.clone())?;
+    if let Some(witnesses) = app.witnesses() {
+        witnesses.start()?;
+    }
     let mut ended = None;
     tokio::pin!(serving, ending, growing, upkeep, sealing);
     loop {
@@ -306,6 +325,9 @@ pub(crate) async fn serve(
             () = &mut upkeep => {}
             () = &mut sealing => {}
         }
+    }
+    if let Some(witnesses) = app.witnesses() {
+        witnesses.stop();
     }
     app.views().stop(&app.ledger);
     // it ends with the batch that it works on; what it panicked of is in the log

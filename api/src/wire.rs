@@ -22,6 +22,7 @@ use crate::problem::Problem;
 
 pub mod proposals;
 pub mod views;
+pub mod witnesses;
 
 /// One JSON value.
 pub const JSON: &str = "application/json";
@@ -44,6 +45,8 @@ pub const SEQ_HEADER: &str = "countersign-seq";
 pub const EVENT_HEADER: &str = "countersign-event";
 /// The header that tells how many signatures of a repeated submission are not in the ledger.
 pub const UNRECORDED_HEADER: &str = "countersign-unrecorded-signatures";
+/// The header that tells, where that was asked for, whether the quorum of witnesses has cosigned the receipt's checkpoint.
+pub const WITNESSED_HEADER: &str = "countersign-witnessed";
 /// The header with the request's id.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 
@@ -685,4 +688,7 @@ pub struct KindView {
 pub struct Health {
     /// `ok`.
     pub status: String,
+    /// What the operator should look into: a witness says that this ledger was rolled back or forked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }

@@ -482,6 +482,30 @@ impl Ledger {
         self.0.shared.receipt_at(seq, &checkpoint).map(Some)
     }
 
+    /// Makes a receipt of an entry at a checkpoint of this ledger, such as one that witnesses cosigned; `None` when the
+    /// entry is not below it, or the ledger has not come so far.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn receipt_at(&self, seq: Seq, checkpoint: &SignedCheckpoint) -> Result<Option<Receipt>, StoreError> {
+        let size = checkpoint.checkpoint().size;
+        if seq.0 >= size.0 || size > self.head().size {
+            return Ok(None);
+        }
+        self.0.shared.receipt_at(seq, checkpoint).map(Some)
+    }
+
+    /// Computes the root of the tree of `size` (RFC 9162 §2.1.1); `None` unless `size` ≤ the head's.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn root(&self, size: TreeSize) -> Result<Option<NodeHash>, StoreError> {
+        if size > self.head().size {
+            return Ok(None);
+        }
+        self.tree(size, |tree| tree.root()).map(Some)
+    }
+
     /// Makes an inclusion proof in the tree of `size` (RFC 9162 §2.1.3); `None` unless `seq < size` ≤ the head's.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::policy::is_authority_kind;
 use crate::proof::TlogProof;
 use crate::report::Report;
 use crate::verify::verify_bundle;
-use crate::witnessed::Witnessed;
+use crate::witnessed::{Said, Witnessed};
 
 /// The largest receipt, in bytes (SPEC §12).
 pub const MAX_RECEIPT: usize = 1 << 20;
@@ -110,16 +110,19 @@ pub fn verify_with_bundle(bytes: &[u8], given: Given, source: impl BufRead + Sen
     let proof = &receipt.proof;
     let given = Given { probe: Some(Probe { size: proof.checkpoint.size, index: proof.index }), ..given };
     let (mut whole, probed) = verify_bundle(source, &given, None);
-    join(&mut whole.checks, &alone.checks);
+    // what the bundle's witnesses saw holds the receipt's tree: it needs no cosignatures of its own (SPEC §11)
+    let wrong = alone.witnessed.iter().any(|witnessed| witnessed.who(Said::Wrong).next().is_some());
+    let held = probed.root == Some(proof.checkpoint.root) && !wrong;
+    join(&mut whole.checks, &alone.checks, held);
     connect(&mut whole.checks, &receipt, &probed, whole.size);
     whole.undisclosed = alone.undisclosed;
     whole.newer = whole.newer.or(alone.newer);
     whole
 }
 
-/// Adds what the receipt alone shows to be false.
-fn join(whole: &mut Checks, alone: &Checks) {
-    for row in alone.rows() {
+/// Adds what the receipt alone shows to be false; of its witnesses only where the bundle's tree does not hold its own.
+fn join(whole: &mut Checks, alone: &Checks, held: bool) {
+    for row in alone.rows().iter().filter(|row| !(held && row.code == Code::Witness)) {
         if row.outcome == Outcome::Failed
             && let Some(fault) = &row.fault
         {

@@ -57,7 +57,7 @@ pub fn run(args: DemoArgs, context: &Context) -> Result<Exit, Failure> {
     let began = std::time::Instant::now();
     let mut stage = Stage::new(*context.out())?;
     let told = story::tell(&mut stage);
-    let stopped = stage.stop_server();
+    let stopped = stage.stop_all();
     if let (Ok(()), Some(path)) = (&told, &args.report) {
         crate::files::replace(path, &stage.read("report.html")?)?;
     }

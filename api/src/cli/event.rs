@@ -14,12 +14,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use countersign_ledger::event::Event;
 use countersign_ledger::hash::EventHash;
+use countersign_ledger::id::TreeSize;
 use countersign_ledger::submission::Submission;
 use serde::Serialize;
 
 use super::Context;
 use super::outbox::{BASIS, EVENT};
 use super::submit::{RecordedReport, count, receipt_name, write_receipt};
+use super::witnessed::{self, Wait};
 use crate::case_file::Basis;
 use crate::client::ClientError;
 use crate::event_file;
@@ -62,6 +64,7 @@ amended, a serial received or checked elsewhere.
 
 EXAMPLE
   countersign event submit dispatch.event.json receipt.event.json --receipt-dir receipts
+  countersign event submit dispatch.event.json --wait witnessed
   what was made in the field; first only told what happened meanwhile:
     countersign event submit outbox --dry-run
     countersign event submit outbox")]
@@ -78,6 +81,9 @@ struct SubmitFilesArgs {
     /// Keep the receipts in this folder
     #[arg(long, value_name = "DIR", env = "COUNTERSIGN_RECEIPTS")]
     receipt_dir: Option<PathBuf>,
+    /// Then wait until the server's witnesses have cosigned it, and keep receipts at that checkpoint (status 3 if they do not in time)
+    #[arg(long, value_name = "FOR", value_enum)]
+    wait: Option<Wait>,
     /// Refuse an event that does not come directly after the head of its stream
     #[arg(long)]
     expect_head: bool,
@@ -142,6 +148,7 @@ fn submit(args: &SubmitFilesArgs, context: &Context) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let (mut refused, all) = (0, submissions.len());
+    let (mut needed, mut receipts) = (TreeSize(0), Vec::new());
     for (path, event, submission) in &submissions {
         let result = if args.expect_head { client.submit_at_head(submission) } else { client.submit(submission) };
         let recorded = match result {
@@ -168,11 +175,17 @@ fn submit(args: &SubmitFilesArgs, context: &Context) -> Result<Exit, Failure> {
         };
         if let Some(receipt) = &receipt {
             write_receipt(receipt, &recorded)?;
+            receipts.push((recorded.event, receipt.clone()));
         }
+        needed = needed.max(TreeSize(recorded.seq.0 + 1));
         context.out().emit(&RecordedReport::new(&recorded, event, receipt))?;
     }
+    let exit = match args.wait {
+        Some(Wait::Witnessed) if needed > TreeSize(0) => witnessed::wait(needed, &receipts, context)?,
+        _ => Exit::Done,
+    };
     if refused == 0 {
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     Err(Failure::refused(format_args!("{} of {} refused", refused, count(all, "event"))))
 }

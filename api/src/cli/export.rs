@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Context, evidence};
 use crate::case_file::Basis;
+use crate::client::Client;
 use crate::failure::{Exit, Failure, plain_io};
 use crate::files::{self, Partial};
 use crate::output::Report;
@@ -33,6 +34,9 @@ EXAMPLE
   countersign export --zstd --output ledger.bundle.jsonl.zst
   countersign export --output ledger.bundle.jsonl --evidence files
   countersign-verify bundle ledger.bundle.jsonl --ledger ID
+  as far as witnesses have seen it, so that the verifier can ask for their word:
+    countersign export --witnessed --output ledger.bundle.jsonl
+    countersign-verify bundle ledger.bundle.jsonl --ledger ID --trust trust.policy
   what an inspector takes to the field:
     countersign export --case us-dsca.xa-b-uaa --output case.bundle.jsonl
   one consignment, and what it rests on:
@@ -65,6 +69,9 @@ pub struct ExportArgs {
     /// Do not show the ledger's last entry where it is of another case
     #[arg(long)]
     hide_last: bool,
+    /// As of the latest checkpoint that the server's witnesses cosigned, with their cosignatures; they are asked first
+    #[arg(long, conflicts_with = "absent")]
+    witnessed: bool,
     /// Compress it (zstd)
     #[arg(long)]
     zstd: bool,
@@ -115,13 +122,17 @@ pub fn run(args: ExportArgs, context: &Context) -> Result<Exit, Failure> {
         let how = if new { "sealed" } else { "nothing was recorded since the seal" };
         context.out().note(format_args!("{how} at entry {}", seal.seq));
     }
+    // after the seal, so that it is among what is witnessed
+    if args.witnessed {
+        ask_witnesses(&client, context)?;
+    }
     let (length, reader): (_, Box<dyn Read>) = match &args.case {
         Some(case) if args.absent => {
             let (length, reader) = client.absence(case, args.subject.as_ref(), last, args.zstd)?;
             (length, Box::new(reader))
         }
         _ => {
-            let (length, reader) = client.bundle(&scope, last, args.zstd)?;
+            let (length, reader) = client.bundle_at(&scope, last, args.zstd, args.witnessed)?;
             (length, Box::new(reader))
         }
     };
@@ -148,6 +159,22 @@ pub fn run(args: ExportArgs, context: &Context) -> Result<Exit, Failure> {
         context.out().emit(&evidence::beside(&client, &args.output, folder, context)?)?;
     }
     Ok(Exit::Done)
+}
+
+/// Has the server ask its witnesses for what is recorded by now, and says how far they are if that is not all.
+fn ask_witnesses(client: &Client, context: &Context) -> Result<(), Failure> {
+    let size = client.checkpoint()?.checkpoint().size;
+    let Some(witnessed) = client.witnessed(size)? else {
+        return Err(Failure::refused("no checkpoint of this ledger is witnessed yet")
+            .hint("`countersign status` says how the server's witnesses stand, if it asks any"));
+    };
+    let seen = witnessed.checkpoint().size;
+    if seen < size {
+        context
+            .out()
+            .note(format_args!("note: witnesses have cosigned {seen} of {size} entries: the bundle has those"));
+    }
+    Ok(())
 }
 
 fn described(scope: &Scope) -> String {

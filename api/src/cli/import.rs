@@ -46,6 +46,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::submit::count;
+use super::witnessed::{self, Wait};
 use crate::escape::escaped;
 use crate::failure::{Exit, Failure};
 use crate::output::Report;
@@ -84,6 +85,9 @@ pub struct ImportArgs {
     /// Keep the receipts in this folder
     #[arg(long, value_name = "DIR")]
     receipts: Option<PathBuf>,
+    /// At the end wait until the server's witnesses have cosigned what was recorded (status 3 if they do not in time)
+    #[arg(long, value_name = "FOR", value_enum, conflicts_with_all = ["dry_run", "out"])]
+    wait: Option<Wait>,
     /// The party that makes the statements, instead of the map's; without either, the holder of the key
     #[arg(long, value_name = "PARTY", env = "COUNTERSIGN_PARTY")]
     author: Option<PartyId>,
@@ -197,6 +201,13 @@ pub fn run(args: ImportArgs, context: &Context) -> Result<Exit, Failure> {
     // What is settled is told even where the rest failed.
     context.out().emit(&report)?;
     result?;
+    if let (Some(Wait::Witnessed), Some(client)) = (args.wait, &client) {
+        // the receipts stay as they are: their entries are below the checkpoint that is waited for
+        let exit = witnessed::wait(client.checkpoint()?.checkpoint().size, &[], context)?;
+        if exit != Exit::Done {
+            return Ok(exit);
+        }
+    }
     Ok(if report.counts.quarantined > 0 { Exit::Partly } else { Exit::Done })
 }
 

@@ -108,6 +108,7 @@ pub fn run(args: MirrorArgs, context: &Context) -> Result<Exit, Failure> {
         max_evidence: DEFAULT_MAX_EVIDENCE,
         open: OpenOptions::default(),
         seal: None,
+        witnesses: None,
         limits: Limits::default(),
     };
     let options = MirrorOptions {

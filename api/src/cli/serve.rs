@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::Args;
 use countersign_ledger::append::{DEFAULT_QUEUE, OpenOptions};
 
-use super::Context;
 use super::listen::ListenArgs;
+use super::{Context, trust};
 use crate::failure::{Exit, Failure};
-use crate::server::{DEFAULT_MAX_EVIDENCE, DataArgs, Limits, Options, SealOptions};
+use crate::server::{DEFAULT_MAX_EVIDENCE, DataArgs, Limits, Options, SealOptions, WitnessOptions};
 
 /// Arguments of `countersign serve`.
 #[derive(Debug, Args)]
@@ -19,6 +19,12 @@ EXAMPLE
   countersign serve --data ledger
   countersign serve --data ledger --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem
   countersign serve --data ledger --seal-key operator.pem --seal-every 6h
+  countersign serve --data ledger --witnesses trust.policy
+
+With --witnesses the server has others cosign its checkpoints (C2SP tlog-witness), so that nobody
+has to trust that everyone is shown the same ledger. FILE is a C2SP tlog-policy whose witness lines
+have urls; `countersign trust new` writes one. The ledger goes on when witnesses are down;
+`countersign status` and GET /v1/witnesses say how each of them stands.
 
 A key to seal with stands on the server: have it enrolled for seals alone, with
 `party enroll … --capacity operator --use streams.sealed`.
@@ -54,6 +60,18 @@ pub struct ServeArgs {
     /// How long after a seal nobody gets another by asking
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration, requires = "seal_key")]
     pub seal_gap: Duration,
+    /// Have the witnesses of this trust file (C2SP tlog-policy, with urls) cosign checkpoints
+    #[arg(long, value_name = "FILE")]
+    pub witnesses: Option<PathBuf>,
+    /// How long after asking them the witnesses are asked again, if the ledger grew
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = short_duration, requires = "witnesses")]
+    pub witness_every: Duration,
+    /// How long one request to a witness may take
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = short_duration, requires = "witnesses")]
+    pub witness_timeout: Duration,
+    /// How long a client that waits for the witnesses is kept waiting at most
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = short_duration, requires = "witnesses")]
+    pub witness_wait: Duration,
     /// Start although the clock is more than a day ahead of the last entry
     #[arg(long)]
     pub accept_clock_jump: bool,
@@ -78,19 +96,30 @@ fn bytes(text: &str) -> Result<u64, String> {
     size.ok_or_else(|| "expected a number of bytes, such as 500000, 512M or 4G".to_owned())
 }
 
-/// Reads a time: a number of seconds, minutes, hours or days.
+/// Reads a length of time: a whole number of milliseconds, seconds, minutes, hours or days.
 fn duration(text: &str) -> Result<Duration, String> {
-    let (digits, unit) = match text.as_bytes().last() {
-        Some(b's') => (&text[..text.len() - 1], 1),
-        Some(b'm') => (&text[..text.len() - 1], 60),
-        Some(b'h') => (&text[..text.len() - 1], 3_600),
-        Some(b'd') => (&text[..text.len() - 1], 86_400),
-        _ => ("", 1),
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let millis = match unit {
+        "ms" => Some(1),
+        "s" => Some(1_000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        "d" => Some(86_400_000),
+        _ => None,
     };
-    let plain = (1..=9).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-    let seconds = if plain { digits.parse::<u64>().ok().map(|n| n * unit) } else { None };
-    seconds.map(Duration::from_secs).ok_or_else(|| "expected a time, such as 90s, 30m, 24h or 7d".to_owned())
+    let number = if digits.len() <= 9 { digits.parse::<u64>().ok() } else { None };
+    let length = number.zip(millis).map(|(number, unit)| Duration::from_millis(number * unit));
+    length.ok_or_else(|| "expected a time, such as 500ms, 90s, 30m, 24h or 7d".to_owned())
 }
+
+/// Reads how long to wait for witnesses, or between two askings: some time, and at most an hour.
+fn short_duration(text: &str) -> Result<Duration, String> {
+    let within = |length: &Duration| !length.is_zero() && *length <= Duration::from_secs(3_600);
+    Some(duration(text)?).filter(within).ok_or_else(|| "expected a time from 1ms to 1h".to_owned())
+}
+
+/// The longest that a client may be kept waiting for witnesses: shorter than a request may take.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Runs the server until it is told to stop.
 ///
@@ -105,6 +134,15 @@ pub fn run(args: ServeArgs, context: &Context) -> Result<Exit, Failure> {
         }
         None => None,
     };
+    if args.witness_wait > LONGEST_WAIT {
+        return Err(Failure::usage("--witness-wait: expected at most 60s"));
+    }
+    let witnesses = args.witnesses.as_deref().map(trust::read).transpose()?.map(|trust| WitnessOptions {
+        trust,
+        every: args.witness_every,
+        timeout: args.witness_timeout,
+        wait: args.witness_wait,
+    });
     let options = Options {
         data: args.data,
         listen: args.listen,
@@ -112,6 +150,7 @@ pub fn run(args: ServeArgs, context: &Context) -> Result<Exit, Failure> {
         queue: args.queue,
         evidence: args.evidence,
         max_evidence: args.max_evidence,
+        witnesses,
         open: OpenOptions { accept_clock_jump: args.accept_clock_jump },
         limits: Limits::default(),
         seal,
@@ -146,6 +185,11 @@ mod tests {
             "--seal-key k --seal-every 24",
             "--seal-key k --seal-every h",
             "--seal-key k --seal-gap -1s",
+            "--witness-every 10s",
+            "--witnesses f --witness-every 10",
+            "--witnesses f --witness-every 0s",
+            "--witnesses f --witness-every 2h",
+            "--witnesses f --witness-every s",
         ] {
             let text = format!("serve --data d {bad}");
             assert!(Command::try_parse_from(text.split(' ')).is_err(), "{bad}");

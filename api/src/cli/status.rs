@@ -9,9 +9,11 @@ use countersign_ledger::id::TreeSize;
 use serde::Serialize;
 
 use super::Context;
+use crate::escape::escaped;
 use crate::failure::{Exit, Failure};
 use crate::output::{Report, fields};
 use crate::wire::SealView;
+use crate::wire::witnesses::WitnessesView;
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]
@@ -60,6 +62,8 @@ struct Status {
     root: NodeHash,
     ledger: LedgerId,
     checkpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnesses: Option<WitnessesView>,
 }
 
 impl Report for Status {
@@ -67,7 +71,7 @@ impl Report for Status {
         let mut rows = Vec::new();
         let mut add = |name: &'static str, value: Option<String>| {
             if let Some(value) = value {
-                rows.push((name, crate::escape::escaped(&value)));
+                rows.push((name, escaped(&value)));
             }
         };
         add("server", self.server.clone());
@@ -87,8 +91,33 @@ impl Report for Status {
         add("log key", Some(self.log_key.clone()));
         add("root", Some(self.root.to_string()));
         add("ledger", Some(self.ledger.to_string()));
-        fields(out, &rows)
+        fields(out, &rows)?;
+        self.witnesses.as_ref().map_or(Ok(()), |witnesses| write_witnesses(out, witnesses))
     }
+}
+
+/// Says how each witness stands, by the server's word.
+fn write_witnesses(out: &mut dyn Write, view: &WitnessesView) -> io::Result<()> {
+    let Some(quorum) = &view.quorum else { return Ok(()) };
+    let (name, size) = (escaped(&quorum.name), view.size);
+    match quorum.size {
+        Some(witnessed) => writeln!(out, "witnesses: {name} has witnessed {witnessed} of {size} entries")?,
+        None => writeln!(out, "witnesses: {name} has witnessed nothing yet")?,
+    }
+    for witness in &view.witnesses {
+        write!(out, "  {} {}", escaped(&witness.name), witness.state.as_str())?;
+        if let (Some(size), Some(time)) = (witness.size, witness.time) {
+            write!(out, ", cosigned {size} entries at {time}")?;
+        }
+        if let Some(since) = witness.since {
+            write!(out, ", since {since}")?;
+        }
+        if let Some(said) = witness.against.as_ref().or(witness.error.as_ref()) {
+            write!(out, ": {}", escaped(said))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 /// Says it.
@@ -134,6 +163,7 @@ fn online(context: &Context) -> Result<Status, Failure> {
         root: checkpoint.checkpoint().root,
         ledger: client.ledger_id(),
         checkpoint: checkpoint.to_string(),
+        witnesses: client.witnesses()?.filter(|view| view.quorum.is_some()),
     })
 }
 
@@ -190,6 +220,7 @@ mod stopped {
             root: checkpoint.checkpoint().root,
             ledger: LedgerId::from(entry.envelope.event_hash()),
             checkpoint: head.checkpoint,
+            witnesses: None,
         })
     }
 }

@@ -12,6 +12,7 @@ use countersign_ledger::event::Event;
 use countersign_ledger::hash::{EventHash, KeyId};
 use countersign_ledger::id::{Author, CaseId, Kind, Seq, StreamId, Subject};
 use countersign_ledger::keys::Signer;
+use countersign_ledger::proof::Receipt;
 use countersign_ledger::submission::Submission;
 use countersign_ledger::time::Time;
 use serde::Serialize;
@@ -248,11 +249,19 @@ pub fn receipt_name(event: &EventHash) -> String {
 /// # Errors
 /// When it cannot be written.
 pub fn write_receipt(path: &Path, recorded: &Recorded) -> Result<(), Failure> {
+    write_receipt_json(path, &recorded.receipt)
+}
+
+/// As [`write_receipt`].
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_receipt_json(path: &Path, receipt: &Receipt) -> Result<(), Failure> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|e| Failure::file(folder, "make", &e))?;
     }
     // a receipt of the same event, at a later checkpoint, is as good as the one before
-    files::replace(path, (recorded.receipt.to_json() + "\n").as_bytes())
+    files::replace(path, (receipt.to_json() + "\n").as_bytes())
 }
 
 /// Writes a number of things.

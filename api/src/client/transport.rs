@@ -89,7 +89,8 @@ impl Transport {
     /// When the address or the certificate file is not of its form.
     pub(super) fn new(mut settings: Settings) -> Result<Self, ClientError> {
         settings.server.truncate(settings.server.trim_end_matches('/').len());
-        check_address(&settings.server)?;
+        check_address(&settings.server)
+            .map_err(|reason| ClientError::Setting { what: format!("--server {}: {reason}", settings.server) })?;
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -414,8 +415,10 @@ pub(super) fn answer_error(method: &str, path: &str, reason: &dyn fmt::Display) 
     ClientError::Answer { request: format!("{method} {path}"), reason: reason.to_string() }
 }
 
-fn check_address(server: &str) -> Result<(), ClientError> {
-    let wrong = |reason: &str| ClientError::Setting { what: format!("--server {server}: {reason}") };
+/// Checks that a text is the address of a server: `http://…` or `https://…`, with nothing after the host but perhaps a
+/// port and a path. The error says what was expected.
+pub(crate) fn check_address(server: &str) -> Result<(), String> {
+    let wrong = str::to_owned;
     let rest = server.strip_prefix("http://").or_else(|| server.strip_prefix("https://"));
     let rest = rest.ok_or_else(|| wrong("expected an address that begins with http:// or https://"))?;
     if rest.is_empty() || rest.starts_with('/') {

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use countersign_ledger::append::Ledger;
 use countersign_ledger::bundle::{BundleChunks, BundleError, Compression, LastLeaf, Scope};
 use countersign_ledger::id::{CaseId, Subject, TreeSize};
-use countersign_ledger::store::Store;
+use countersign_ledger::store::{Head, Store};
 use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -32,6 +32,7 @@ const LEVEL: i32 = 3;
         ("case" = Option<String>, Query, description = "an extract of this case, and what bears on it"),
         ("subject" = Option<String>, Query, description = "only of this subject in the case, and what it rests on"),
         ("since" = Option<u64>, Query, description = "an extract of what was recorded from this size on"),
+        ("checkpoint" = Option<String>, Query, description = "`witnessed`: as of the latest checkpoint that the quorum of witnesses cosigned, with its cosignatures"),
         ("last" = Option<String>, Query, description = "`withheld`: do not show the ledger's last entry where it is of another case; the checkpoint is undecided then"),
         ("compress" = Option<String>, Query, description = "`zstd`: the bundle as a compressed file"),
     ),
@@ -39,7 +40,7 @@ const LEVEL: i32 = 3;
         (status = 200, description = "the bundle, streamed; an answer that breaks off is not a bundle", content(
             (String = "application/jsonl"), (String = "application/zstd"),
         )),
-        (status = 404, description = "`not_found`: there is no such case, or no such subject in it", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`: there is no such case, or no such subject in it, or no witnessed checkpoint", body = Problem, content_type = "application/problem+json"),
         (status = 400, description = "`bad_parameter`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`busy`: too many exports run", body = Problem, content_type = "application/problem+json"),
     )
@@ -73,14 +74,22 @@ impl What {
     }
 
     /// Begins the bundle; says also how many entries it is of.
-    fn begin(self, ledger: &Ledger, last: LastLeaf, compression: Compression) -> Result<(Chunks, TreeSize), Problem> {
+    /// It is as of `witnessed`, or of the present head.
+    fn begin(
+        self,
+        ledger: &Ledger,
+        witnessed: Option<Head>,
+        last: LastLeaf,
+        compression: Compression,
+    ) -> Result<(Chunks, TreeSize), Problem> {
         let (store, id) = (ledger.store().clone(), ledger.id());
         // first the seal, then the head: it is below it
         let sealed = match &self {
             Self::Scope(Scope::Full | Scope::Since(_)) => None,
             _ => ledger.sealed().map_err(|e| store_problem(&e))?,
         };
-        let head = ledger.head();
+        let head = witnessed.unwrap_or_else(|| ledger.head());
+        let sealed = sealed.filter(|sealed| sealed.seq.0 < head.size.0);
         let chunks = match self {
             Self::Scope(Scope::Full) => BundleChunks::full(store, id, &head, compression),
             Self::Scope(scope) => BundleChunks::of_scope(store, id, &head, scope, last, sealed.as_ref(), compression),
@@ -96,6 +105,7 @@ impl What {
 /// Streams a bundle, in the form that the rest of the parameters and the headers ask for.
 pub(super) async fn answer(app: App, what: What, mut params: Params, headers: &HeaderMap) -> Result<Response, Problem> {
     let file = params.choice("compress", &["zstd"])?.is_some();
+    let witnessed = params.choice("checkpoint", &["witnessed"])?.is_some();
     let last = params.choice("last", &["withheld"])?.map_or(LastLeaf::Shown, |_| LastLeaf::Withheld);
     params.finish()?;
     let encoded = !file && accepts_zstd(headers);
@@ -105,8 +115,14 @@ pub(super) async fn answer(app: App, what: What, mut params: Params, headers: &H
     };
     let compression = if file || encoded { Compression::Zstd(LEVEL) } else { Compression::None };
     let (id, name) = (app.ledger.id(), what.name());
+    let witnessed = if witnessed {
+        let checkpoint = super::witnesses::witnessed(&app)?;
+        Some(Head { size: checkpoint.checkpoint().size, checkpoint: checkpoint.to_string() })
+    } else {
+        None
+    };
     let ledger = app.ledger.clone();
-    let (chunks, size) = read(move || what.begin(&ledger, last, compression)).await??;
+    let (chunks, size) = read(move || what.begin(&ledger, witnessed, last, compression)).await??;
     let zst = if file { ".zst" } else { "" };
     let name = format!("attachment; filename=\"{id}-{size}{name}.bundle.jsonl{zst}\"");
     let pieces = stream::try_unfold(Export { chunks, _place: place }, |export| async move {

@@ -10,16 +10,18 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use countersign_ledger::append::{Ledger, Recorded, SubmitError};
 use countersign_ledger::hash::EventHash;
-use countersign_ledger::id::Seq;
+use countersign_ledger::id::{Seq, TreeSize};
 use countersign_ledger::submission::{Prepared, Submission};
 use tokio::sync::oneshot;
 
+use super::proofs::entry_receipt;
 use super::{batch, store_problem};
 use crate::problem::{Code, Problem};
 use crate::server::input::{Params, Segments, content_type, parse};
 use crate::server::{App, Incoming, RequestId, panicked, read, read_all, spawn};
 use crate::wire::{
     BatchResult, EVENT_HEADER, JSON, MAX_BATCH, MAX_REQUEST, NDJSON, ReceiptFile, SEQ_HEADER, UNRECORDED_HEADER,
+    WITNESSED_HEADER,
 };
 
 /// Records an event, or a batch of them.
@@ -31,8 +33,13 @@ use crate::wire::{
 /// only itself.
 #[utoipa::path(
     post, path = "/v1/events", tag = "events",
-    params(("expect" = Option<String>, Query, description = "`head`: refuse the event unless its `after` is the head of its stream, \
-        whatever the stream")),
+    params(
+        ("expect" = Option<String>, Query, description = "`head`: refuse the event unless its `after` is the head of its stream, \
+            whatever the stream"),
+        ("wait" = Option<String>, Query, description = "`witnessed`: answer when the quorum of witnesses has cosigned a checkpoint over \
+            the event, with a receipt at that one, or when time is up, with a receipt at the present one; \
+            `countersign-witnessed` says which. Either way the event is recorded. Not for batches"),
+    ),
     request_body(
         description = "an envelope, with or without disclosures; or a line of these each",
         content((Object = "application/json"), (String = "application/x-ndjson")),
@@ -42,6 +49,7 @@ use crate::wire::{
             ("location" = String, description = "the entry"),
             ("countersign-seq" = u64, description = "its sequence number"),
             ("countersign-event" = String, description = "its event hash"),
+            ("countersign-witnessed" = bool, description = "with `wait=witnessed`: whether the receipt's checkpoint is cosigned by the quorum"),
         )),
         (status = 200, description = "it had been recorded before: the receipt, with `countersign-unrecorded-signatures` where \
             signatures were added since, which the ledger does not have; or, for a batch, one result a line", content(
@@ -68,7 +76,7 @@ pub(crate) async fn submit(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (check_head, media_type) = match asked(params, &headers) {
+    let (check_head, witnessed, media_type) = match asked(&app, params, &headers) {
         Ok(asked) => asked,
         Err(problem) => {
             Incoming::new(body, MAX_BATCH, &app.limits).drain().await;
@@ -92,14 +100,40 @@ pub(crate) async fn submit(
     });
     let recorded = receiver.await.map_err(|_| panicked())?.map_err(submit_problem)?;
     app.metrics.recorded(recorded.repeated, began.elapsed());
-    Ok(receipt_of(&recorded))
+    if witnessed { witnessed_answer(app, recorded).await } else { Ok(receipt_of(&recorded)) }
 }
 
-/// Reads what a submission asks for: whether its `after` must be the head, and whether it is one or a batch.
-fn asked(mut params: Params, headers: &HeaderMap) -> Result<(bool, &'static str), Problem> {
+/// Reads what a submission asks for: whether its `after` must be the head, whether to wait for witnesses, and whether it
+/// is one or a batch.
+fn asked(app: &App, mut params: Params, headers: &HeaderMap) -> Result<(bool, bool, &'static str), Problem> {
     let check_head = params.choice("expect", &["head"])?.is_some();
+    let witnessed = params.choice("wait", &["witnessed"])?.is_some();
     params.finish()?;
-    Ok((check_head, content_type(headers, &[JSON, NDJSON])?))
+    let media_type = content_type(headers, &[JSON, NDJSON])?;
+    let wrong = |expected: &str| Err(Problem::mismatch(Code::BadParameter, "wait", expected, "witnessed"));
+    match witnessed {
+        true if app.witnesses().is_none() => wrong("nothing to wait for, as this server asks no witnesses"),
+        true if media_type == NDJSON => wrong("one event; after a batch, GET /v1/checkpoint/witnessed?size=N waits"),
+        _ => Ok((check_head, witnessed, media_type)),
+    }
+}
+
+/// Waits until witnesses have cosigned a tree that has the entry, or time is up, and answers with a receipt. The event is
+/// recorded, whatever becomes of that: nothing here is an error of the submission.
+async fn witnessed_answer(app: App, recorded: Recorded) -> Result<Response, Problem> {
+    let Some(witnesses) = app.witnesses().cloned() else { return Ok(receipt_of(&recorded)) };
+    let mut recorded = recorded;
+    let mut met = false;
+    if let Some(checkpoint) = witnesses.reach(TreeSize(recorded.seq.0 + 1)).await {
+        let (ledger, seq) = (app.ledger.clone(), recorded.seq);
+        if let Ok(Ok(Some(receipt))) = read(move || ledger.receipt_at(seq, &checkpoint)).await {
+            recorded.receipt = receipt;
+            met = true;
+        }
+    }
+    let mut response = receipt_of(&recorded);
+    response.headers_mut().insert(WITNESSED_HEADER, HeaderValue::from_static(if met { "true" } else { "false" }));
+    Ok(response)
 }
 
 /// Where the outcome of a submission goes: the committer's thread or, when it never gets there, whoever tried.
@@ -177,10 +211,13 @@ fn receipt_response(status: StatusCode, seq: Seq, event: &EventHash, receipt: St
     response
 }
 
-/// The receipt of a recorded event, proved against the present checkpoint.
+/// The receipt of a recorded event, proved against the present checkpoint, or the latest that witnesses cosigned.
 #[utoipa::path(
     get, path = "/v1/events/{event}", tag = "events",
-    params(("event" = String, Path, description = "the event hash: 64 lower-case hex digits")),
+    params(
+        ("event" = String, Path, description = "the event hash: 64 lower-case hex digits"),
+        ("checkpoint" = Option<String>, Query, description = "`witnessed`: at the latest checkpoint that the quorum of witnesses cosigned"),
+    ),
     responses(
         (status = 200, description = "the receipt (SPEC §11)", body = ReceiptFile, headers(
             ("location" = String, description = "the entry"),
@@ -191,14 +228,19 @@ fn receipt_response(status: StatusCode, seq: Seq, event: &EventHash, receipt: St
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn receipt(State(app): State<App>, Segments(event): Segments<String>) -> Result<Response, Problem> {
+pub(crate) async fn receipt(
+    State(app): State<App>,
+    Segments(event): Segments<String>,
+    mut params: Params,
+) -> Result<Response, Problem> {
+    let witnessed = params.choice("checkpoint", &["witnessed"])?.is_some();
+    params.finish()?;
     let event: EventHash = parse("event", &event, "an event hash (64 lower-case hex digits)")?;
     let found = read(move || -> Result<_, Problem> {
         let Some(seq) = app.ledger.store().seq_of_event(&event).map_err(|e| store_problem(&e))? else {
             return Ok(None);
         };
-        let receipt = app.ledger.receipt(seq).map_err(|e| store_problem(&e))?;
-        Ok(receipt.map(|receipt| (seq, receipt)))
+        Ok(Some((seq, entry_receipt(&app, seq, witnessed)?)))
     });
     let (seq, receipt) = found.await??.ok_or_else(|| Problem::not_found("event", event))?;
     Ok(receipt_response(StatusCode::OK, seq, &event, receipt.to_json()))

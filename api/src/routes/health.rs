@@ -13,10 +13,11 @@ use crate::wire::Health;
 /// Tells that the process answers. Says nothing of the ledger.
 #[utoipa::path(get, path = "/healthz", tag = "operation", responses((status = 200, description = "it does", body = Health)))]
 pub(crate) async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok".to_owned() })
+    Json(Health { status: "ok".to_owned(), warnings: Vec::new() })
 }
 
-/// Tells whether the ledger can be read and, unless it was closed, appended to.
+/// Tells whether the ledger can be read and, unless it was closed, appended to. A witness that has seen more than this ledger
+/// has, or another history, is a warning, as a single one may lie; when those that say so are a quorum, the ledger was rolled back.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation",
     responses(
@@ -28,14 +29,19 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Probl
     if app.stopping.is_cancelled() {
         return Err(Problem::new(Code::Stopped, "the server is stopping"));
     }
+    let (warnings, quorum) = app.witnesses().map(|witnesses| witnesses.accusations()).unwrap_or_default();
+    if quorum {
+        let said = warnings.join("; ");
+        return Err(Problem::new(Code::Stopped, format!("the quorum of witnesses has seen another history: {said}")));
+    }
     match app.ledger.state() {
-        LedgerState::Serving => Ok(Json(Health { status: "ok".to_owned() })),
+        LedgerState::Serving => Ok(Json(Health { status: "ok".to_owned(), warnings })),
         LedgerState::ReadOnly => {
             let fault = app.copy().and_then(Copy::contradiction);
             let status = fault.map_or_else(|| "read_only".to_owned(), |fault| format!("contradiction: {fault}"));
-            Ok(Json(Health { status }))
+            Ok(Json(Health { status, warnings }))
         }
-        LedgerState::Closed => Ok(Json(Health { status: "closed".to_owned() })),
+        LedgerState::Closed => Ok(Json(Health { status: "closed".to_owned(), warnings })),
         LedgerState::Stopping => Err(Problem::new(Code::Stopped, "the server is stopping")),
         LedgerState::Failed(reason) => Err(Problem::new(Code::Stopped, format!("the store is in doubt: {reason}"))),
     }

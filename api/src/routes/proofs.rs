@@ -6,6 +6,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use countersign_ledger::hash::LeafHash;
 use countersign_ledger::id::{Seq, TreeSize};
+use countersign_ledger::proof::Receipt;
 
 use super::{entries, lines, store_problem};
 use crate::problem::{Code, Problem};
@@ -79,19 +80,42 @@ pub(crate) async fn consistency(State(app): State<App>, mut params: Params) -> R
     Ok(Json(ConsistencyProof { old, new, hashes }))
 }
 
-/// The C2SP tlog-proof of an entry at the present checkpoint.
+/// The C2SP tlog-proof of an entry at the present checkpoint, or at the latest that witnesses cosigned.
 #[utoipa::path(
     get, path = "/v1/proofs/receipt/{seq}", tag = "log",
-    params(("seq" = u64, Path, description = "the entry")),
+    params(
+        ("seq" = u64, Path, description = "the entry"),
+        ("checkpoint" = Option<String>, Query, description = "`witnessed`: at the latest checkpoint that the quorum of witnesses cosigned"),
+    ),
     responses(
         (status = 200, description = "the proof, with the checkpoint that it leads to", body = String, content_type = "text/plain"),
         (status = 400, description = "`bad_parameter`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn receipt(State(app): State<App>, Segments(seq): Segments<String>) -> Result<Response, Problem> {
+pub(crate) async fn receipt(
+    State(app): State<App>,
+    Segments(seq): Segments<String>,
+    mut params: Params,
+) -> Result<Response, Problem> {
+    let witnessed = params.choice("checkpoint", &["witnessed"])?.is_some();
+    params.finish()?;
     let seq = entries::existing(&app, &seq)?;
-    let receipt = read(move || app.ledger.receipt(seq).map_err(|e| store_problem(&e))).await??;
-    let receipt = receipt.ok_or_else(|| Problem::not_found("entry", seq))?;
+    let receipt = read(move || entry_receipt(&app, seq, witnessed)).await??;
     Ok(([(CONTENT_TYPE, TEXT)], receipt.proof().to_string()).into_response())
+}
+
+/// Makes the receipt of an entry that is there, at the present checkpoint or at the latest that witnesses cosigned.
+///
+/// # Errors
+/// When the entry is not below that checkpoint, or the store fails.
+pub(crate) fn entry_receipt(app: &App, seq: Seq, witnessed: bool) -> Result<Receipt, Problem> {
+    let missing = || Problem::not_found("entry", seq);
+    if !witnessed {
+        return app.ledger.receipt(seq).map_err(|e| store_problem(&e))?.ok_or_else(missing);
+    }
+    let checkpoint = super::witnesses::witnessed(app)?;
+    let hint = format!("witnesses have cosigned {} entries so far: try again later", checkpoint.checkpoint().size);
+    let receipt = app.ledger.receipt_at(seq, &checkpoint).map_err(|e| store_problem(&e))?;
+    receipt.ok_or_else(|| missing().hint(hint))
 }

@@ -20,13 +20,18 @@ use crate::wire::{BYTES, TEXT};
 /// A year: what is immutable may be kept as long as caches keep anything.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
-/// The signed checkpoint over everything that is durable (SPEC §7): a C2SP signed note.
+/// The signed checkpoint over everything that is durable (SPEC §7): a C2SP signed note, with the cosignatures that
+/// witnesses have given it so far.
 #[utoipa::path(
     get, path = "/v1/checkpoint", tag = "log",
     responses((status = 200, description = "the note", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn checkpoint(State(app): State<App>) -> Response {
-    ([(CONTENT_TYPE, TEXT), (CACHE_CONTROL, "no-cache")], app.ledger.head().checkpoint).into_response()
+    let note = match app.witnesses() {
+        Some(witnesses) => witnesses.cosigned(app.ledger.checkpoint()).to_string(),
+        None => app.ledger.head().checkpoint,
+    };
+    ([(CONTENT_TYPE, TEXT), (CACHE_CONTROL, "no-cache")], note).into_response()
 }
 
 /// The same checkpoint, where C2SP tlog-tiles has it.

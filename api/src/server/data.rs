@@ -5,6 +5,7 @@
 //! DIR/views         views (RocksDB): may be deleted, are rebuilt
 //! DIR/high-water    the newest acknowledged checkpoint; better on another disk (--high-water)
 //! DIR/evidence      files that events name (--evidence)
+//! DIR/witnessed.json the newest cosignatures of witnesses: may be deleted, they are asked again
 //! DIR/log-key.pem   the private key that signs checkpoints (--log-key)
 //! DIR/copy.json     of what this is a copy, if it is one: it is never appended to
 //! ```
@@ -146,7 +147,7 @@ pub(crate) fn open_measured(
     Ledger::open(parts, options).map_err(|e| open_failure(&e, &args.data))
 }
 
-const RESTORE: &str = "never start on data that were rolled back: put back the newest copy of the data folder; if entries \
+pub(super) const RESTORE: &str = "never start on data that were rolled back: put back the newest copy of the data folder; if entries \
     are lost for good, begin a successor that names the high-water checkpoint as its predecessor";
 
 pub(super) fn high_water_failure(error: &HighWaterError) -> Failure {

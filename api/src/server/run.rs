@@ -14,7 +14,8 @@ use serde::Serialize;
 use super::data::{open_copy, open_measured, open_store};
 use super::listen::{bind, stop_signal};
 use super::{
-    App, Copy, DataArgs, Ended, EvidenceFolder, Limits, Marker, Metrics, SealOptions, Sealing, open_views, serve,
+    App, Copy, DataArgs, Ended, EvidenceFolder, KEPT_FILE, Limits, Marker, Metrics, SealOptions, Sealing,
+    WitnessOptions, Witnesses, open_views, serve,
 };
 use crate::failure::Failure;
 use crate::keyring::Keyring;
@@ -36,6 +37,8 @@ pub struct Options {
     pub evidence: Option<PathBuf>,
     /// The largest evidence file that is taken, in bytes.
     pub max_evidence: u64,
+    /// Whom to ask to cosign, if anybody.
+    pub witnesses: Option<WitnessOptions>,
     /// What the operator allows on open.
     pub open: OpenOptions,
     /// Bounds on clients.
@@ -105,6 +108,9 @@ pub(super) fn serve_ledger(
             }
         }
         app.make_seals(sealing);
+    }
+    if let Some(witnesses) = options.witnesses {
+        app.keep_witnesses(Witnesses::open(ledger.clone(), witnesses, options.data.data.join(KEPT_FILE))?);
     }
     begin(&app)?;
     let stop = {

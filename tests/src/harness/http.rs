@@ -18,6 +18,8 @@ pub struct Answer {
     pub content_type: String,
     /// The header `retry-after`, where there is one.
     pub retry_after: Option<String>,
+    /// The headers.
+    pub headers: ureq::http::HeaderMap,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -27,6 +29,12 @@ impl Answer {
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// A header, if it is there.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// The body as JSON.
@@ -89,9 +97,9 @@ impl Http {
 }
 
 fn read(mut answer: ureq::http::Response<ureq::Body>) -> Result<Answer, ureq::Error> {
-    let status = answer.status().as_u16();
-    let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (content_type, retry_after) = (header("content-type").unwrap_or_default(), header("retry-after"));
     let body = answer.body_mut().with_config().limit(1 << 30).read_to_vec()?;
-    Ok(Answer { status, content_type, retry_after, body })
+    Ok(Answer { status, headers, content_type, retry_after, body })
 }

@@ -27,6 +27,7 @@ pub(super) struct Stage {
     countersign: PathBuf,
     verifier: PathBuf,
     server: Option<Child>,
+    witness: Option<Child>,
     address: Option<String>,
     ledger: Option<String>,
     steps: usize,
@@ -56,6 +57,7 @@ impl Stage {
             countersign,
             verifier,
             server: None,
+            witness: None,
             address: None,
             ledger: None,
             steps: 0,
@@ -174,56 +176,65 @@ impl Stage {
             .hint("with --keep the folder stays, to look into"))
     }
 
-    /// Starts the server of `data` on a free port, sealing with a key, and waits until it listens.
-    pub(super) fn start_server(&mut self, who: &str, data: &str, seal_key: &str) -> Result<(), Failure> {
-        let arguments = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--seal-key", seal_key];
-        let line = command_line("countersign", &arguments);
+    /// Starts the server of `data` on a free port, with further arguments, and waits until it listens.
+    pub(super) fn start_server(&mut self, who: &str, data: &str, more: &[&str]) -> Result<(), Failure> {
+        let arguments = [&["serve", "--data", data, "--listen", "127.0.0.1:0"], more].concat();
+        let (child, address) = self.start(who, &arguments, "server.log")?;
+        self.server = Some(child);
+        self.address = Some(address);
+        Ok(())
+    }
+
+    /// Starts the witness of `data` on a free port, waits until it listens, and returns where.
+    pub(super) fn start_witness(&mut self, who: &str, data: &str) -> Result<String, Failure> {
+        let arguments = ["witness", "run", "--data", data, "--listen", "127.0.0.1:0"];
+        let (child, address) = self.start(who, &arguments, "witness.log")?;
+        self.witness = Some(child);
+        Ok(address)
+    }
+
+    /// Starts a service in the background, and returns it with where it listens.
+    fn start(&mut self, who: &str, arguments: &[&str], log_file: &str) -> Result<(Child, String), Failure> {
+        let line = command_line("countersign", arguments);
         if !self.out.is_json() {
             self.out.raw(format!("{who}$ {} &\n", wrapped(&line)).as_bytes())?;
         }
-        let log = self.path.join("server.log");
+        let log = self.path.join(log_file);
         let log = File::create(&log).map_err(|e| Failure::file(&log, "write", &e))?;
         let mut command = self.countersign_as(who);
         command.args(arguments).stdout(Stdio::piped()).stderr(log);
-        let mut child =
-            command.spawn().map_err(|e| Failure::usage(format_args!("cannot start the server: {}", plain_io(&e))))?;
+        let mut child = command
+            .spawn()
+            .map_err(|e| Failure::usage(format_args!("cannot start {}: {}", line.join(" "), plain_io(&e))))?;
         let mut first = String::new();
         let read = match child.stdout.take() {
             Some(stdout) => BufReader::new(stdout).read_line(&mut first),
             None => Ok(0),
         };
-        self.server = Some(child);
-        let address = first.trim().strip_prefix("listening on ").filter(|_| read.is_ok());
+        let address = first.trim().strip_prefix("listening on ").filter(|_| read.is_ok()).map(str::to_owned);
         let Some(address) = address else {
-            let log = String::from_utf8_lossy(&self.read("server.log")?).trim().to_owned();
-            return Err(Failure::refused(format_args!("the server did not start: {}", escaped(&log))));
+            let _ = child.kill();
+            let _ = child.wait();
+            let log = String::from_utf8_lossy(&self.read(log_file)?).trim().to_owned();
+            return Err(Failure::refused(format_args!("`{}` did not start: {}", line.join(" "), escaped(&log))));
         };
-        self.address = Some(address.to_owned());
         self.steps += 1;
         if !self.out.is_json() {
             self.out.raw(format!("    {}\n", first.trim()).as_bytes())?;
         }
-        Ok(())
+        Ok((child, address))
+    }
+
+    /// Tells the server and the witness to stop and waits for them.
+    pub(super) fn stop_all(&mut self) -> Result<(), Failure> {
+        let server = self.stop_server();
+        let witness = self.witness.take().map_or(Ok(()), stop);
+        server.and(witness)
     }
 
     /// Tells the server to stop and waits for it.
     pub(super) fn stop_server(&mut self) -> Result<(), Failure> {
-        let Some(mut child) = self.server.take() else { return Ok(()) };
-        ask_to_stop(&mut child);
-        let since = Instant::now();
-        loop {
-            match child.try_wait() {
-                Ok(Some(status)) if status.success() => return Ok(()),
-                Ok(Some(status)) => return Err(Failure::refused(format_args!("the server ended with {status}"))),
-                Ok(None) if since.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
-                Ok(None) | Err(_) => {
-                    // it was asked; what it acknowledged is durable
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(Failure::refused("the server did not stop when it was told to"));
-                }
-            }
-        }
+        self.server.take().map_or(Ok(()), stop)
     }
 
     /// Leaves the folder where it is.
@@ -238,7 +249,26 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         // a failure was told already
-        let _ = self.stop_server();
+        let _ = self.stop_all();
+    }
+}
+
+/// Tells a service to stop and waits for it.
+fn stop(mut child: Child) -> Result<(), Failure> {
+    ask_to_stop(&mut child);
+    let since = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(()),
+            Ok(Some(status)) => return Err(Failure::refused(format_args!("a service ended with {status}"))),
+            Ok(None) if since.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
+            Ok(None) | Err(_) => {
+                // it was asked; what it acknowledged is durable
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(Failure::refused("a service did not stop when it was told to"));
+            }
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn tell(stage: &mut Stage) -> Result<(), Failure> {
     check(stage)?;
     incident::tell(stage)?;
     seal(stage)?;
+    witness(stage)?;
     let bundle = export(stage)?;
     report(stage)?;
     tamper(stage, bundle)
@@ -58,7 +59,7 @@ fn begin(stage: &mut Stage) -> Result<(), Failure> {
     let ledger = said.lines().find_map(|line| line.strip_prefix("ledger "));
     let ledger = ledger.ok_or_else(|| Failure::refused("`init` printed no ledger id"))?.to_owned();
     stage.set_ledger(&ledger);
-    stage.start_server("operator", "ledger", "operator.pem")
+    stage.start_server("operator", "ledger", &["--seal-key", "operator.pem"])
 }
 
 fn enroll(stage: &mut Stage) -> Result<(), Failure> {
@@ -305,24 +306,46 @@ fn seal(stage: &mut Stage) -> Result<(), Failure> {
     expect(&said, "had no event before entry 19")
 }
 
+/// The oversight body runs a witness, which the operator's server asks from then on.
+fn witness(stage: &mut Stage) -> Result<(), Failure> {
+    stage.say(
+        "11. So that nobody has to trust that all are shown the same ledger, the oversight body runs a witness: it cosigns what\n    \
+         extends what it has seen, and nothing else. The operator's server asks it from now on.",
+    )?;
+    stage.act("oversight", &["witness", "init", "--data", "witness", "--name", "oversight.example/witness"])?;
+    let said = stage.act("oversight", &["witness", "add-ledger", "--data", "witness"])?;
+    expect(&said, "ledger.example/assistance")?;
+    let address = stage.start_witness("oversight", "witness")?;
+    let said = stage
+        .act("oversight", &["witness", "trust-line", "--data", "witness", "--as", "oversight", "--url", &address])?;
+    let line = said.lines().find(|line| line.starts_with("witness ")).unwrap_or_default().to_owned();
+    let said = stage.act("inspector", &["trust", "new", "--witness", &line, "--output", "trust.policy"])?;
+    expect(&said, "quorum: oversight")?;
+    stage.stop_server()?;
+    stage.start_server("operator", "ledger", &["--seal-key", "operator.pem", "--witnesses", "trust.policy"])
+}
+
 /// Exports and verifies; returns the bundle.
 fn export(stage: &mut Stage) -> Result<Vec<u8>, Failure> {
     stage.say(
-        "11. The inspector exports the whole ledger, and checks it with the separate verifier, which shares no code with the\n   \
-         server and needs no network: only the bundle, and the ledger id.",
+        "12. The inspector exports the whole ledger, and checks it with the separate verifier, which shares no code with the\n    \
+         server and needs no network: only the bundle, the ledger id, and the trust file, which names the witness.",
     )?;
+    stage.act("inspector", &["export", "--witnessed", "--output", "ledger.bundle.jsonl"])?;
     let said = stage.act("inspector", &["status"])?;
     expect(&said, stage.ledger())?;
-    stage.act("inspector", &["export", "--output", "ledger.bundle.jsonl"])?;
+    expect(&said, "oversight current")?;
     let ledger = stage.ledger().to_owned();
-    let said = stage.verify("inspector", &["bundle", "ledger.bundle.jsonl", "--ledger", &ledger], 0)?;
+    let trusted = ["bundle", "ledger.bundle.jsonl", "--ledger", &ledger, "--trust", "trust.policy"];
+    let said = stage.verify("inspector", &trusted, 0)?;
     expect(&said, "verified")?;
+    expect(&said, "cosigned by oversight")?;
     stage.read("ledger.bundle.jsonl")
 }
 
 fn report(stage: &mut Stage) -> Result<(), Failure> {
     stage.say(
-        "12. What it comes to: findings are computed from the bundle, after the verifier has read the same bytes, and set\n    \
+        "13. What it comes to: findings are computed from the bundle, after the verifier has read the same bytes, and set\n    \
          out on a page that can be printed. What is due, and what is not known, stands beside.",
     )?;
     let ledger = stage.ledger().to_owned();
@@ -336,7 +359,7 @@ fn report(stage: &mut Stage) -> Result<(), Failure> {
 
 fn tamper(stage: &mut Stage, mut bundle: Vec<u8>) -> Result<(), Failure> {
     stage.say(
-        "13. Somebody with a copy changes one byte of it: in the recipient's receipt, 2 devices received become 3.\n   \
+        "14. Somebody with a copy changes one byte of it: in the recipient's receipt, 2 devices received become 3.\n   \
          The verifier names the entry.",
     )?;
     let place = alter(&mut bundle)?;

@@ -278,6 +278,35 @@ fn receipts(book: &mut Book) {
         }
         v.any_undecided = true;
     }
+    let s = "with a bundle … WITNESS is then the bundle's, and the receipt's own cosignatures may be missing, but not invalid";
+    let witness = |late: Option<i64>| {
+        let w = w.clone();
+        script().sealed(move |c| {
+            c.witnesses = late.iter().map(|late| ("witness.example/w1".to_owned(), w.clone(), *late)).collect()
+        })
+    };
+    let wrong = || {
+        let w = w.clone();
+        script().sealed(move |c| {
+            let line =
+                note::cosignature_line("witness.example/w1", &w, 1_767_600_300, "vectors.example/log\n5\nAAAA\n");
+            c.edit_note = super::super::event::Edit::new(move |n: String| n + &line);
+        })
+    };
+    for (name, of_receipt, of_bundle, fails) in [
+        ("uncosigned-with-cosigned-bundle", witness(None), witness(Some(0)), false),
+        ("cosigned-with-uncosigned-bundle", witness(Some(0)), witness(None), true),
+        ("wrongly-cosigned-with-cosigned-bundle", wrong(), witness(Some(0)), true),
+    ] {
+        let at = put(book, name, receipt(&of_receipt, "x"), "");
+        let v = &mut book.vectors[at];
+        s.clone_into(&mut v.sentence);
+        v.trust = Some(format!("{}witness w1 {vkey}\nquorum w1\n", trust.replace("quorum none\n", "")));
+        v.bundle = Some(of_bundle.build().bundle);
+        if fails {
+            v.fails_line("WITNESS", None).anywhere();
+        }
+    }
     let bad = |book: &mut Book, name: &str, r: Json, code: &str| {
         let i = put(book, name, r, "t");
         book.vectors[i].fails_line(code, None).anywhere();
