@@ -15,6 +15,7 @@ pub mod event;
 pub mod evidence;
 pub mod export;
 pub mod findings;
+pub mod governance;
 pub mod import;
 pub mod inbox;
 pub mod incidents;
@@ -24,12 +25,14 @@ pub mod items;
 pub mod key;
 #[cfg(feature = "server")]
 pub mod listen;
+pub mod log_key;
 #[cfg(feature = "server")]
 pub mod mirror;
 pub mod obligations;
 pub mod outbox;
 mod pages;
 pub mod party;
+pub mod policy;
 pub mod receive;
 pub mod reconcile;
 pub mod report;
@@ -103,6 +106,12 @@ enum Command {
     Key(key::KeyArgs),
     /// Enrol, amend, succeed and show parties
     Party(party::PartyArgs),
+    /// Show and change who governs: the keys, and how many of them must sign
+    Governance(governance::GovernanceArgs),
+    /// Show and change the signature policy: who must sign what
+    Policy(policy::PolicyArgs),
+    /// Rotate the key that signs checkpoints
+    LogKey(log_key::LogKeyArgs),
     /// Open, amend, close and show cases
     Case(case::CaseArgs),
     /// Draft, sign, submit and show events
@@ -192,6 +201,9 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Restore(args) => restore::run(&args, &context),
         Command::Key(args) => key::run(args, &context),
         Command::Party(args) => party::run(args, &context),
+        Command::Governance(args) => governance::run(args, &context),
+        Command::Policy(args) => policy::run(args, &context),
+        Command::LogKey(args) => log_key::run(args, &context),
         Command::Case(args) => case::run(args, &context),
         Command::Event(args) => event::run(args, &context),
         Command::Inbox(args) => inbox::run(*args, &context),

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use countersign_ledger::annual::{AnnualReport, CaseTotals};
+use countersign_ledger::authority::{Authority, KeyUse, Party};
 use countersign_ledger::capacity::Capacity;
 use countersign_ledger::event::Evidence;
 use countersign_ledger::findings::{Finding, Obligation, Unknown};
@@ -462,6 +463,48 @@ pub struct PartyView {
     /// What the views know of it; only where one party is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub views: Option<PartyInViews>,
+}
+
+impl PartyView {
+    /// Returns a party as an authority state has it.
+    #[must_use]
+    pub fn of(authority: &Authority, id: &PartyId, party: &Party) -> Self {
+        Self {
+            party: id.clone(),
+            name: party.name.clone(),
+            country: party.country.clone(),
+            capacities: party.capacities.iter().copied().collect(),
+            enrolled: party.enrolled,
+            successor: party.successor.clone(),
+            keys: party.keys.iter().filter_map(|keyid| KeyView::of(authority, keyid)).collect(),
+            views: None,
+        }
+    }
+}
+
+impl KeyView {
+    /// Returns a party's key as an authority state has it; `None` where it is no party's.
+    #[must_use]
+    pub fn of(authority: &Authority, keyid: &KeyId) -> Option<Self> {
+        let known = authority.key(keyid)?;
+        let KeyUse::Party(key) = &known.purpose else { return None };
+        let (status, ended) = match (&key.revoked, &key.retired) {
+            (Some(revoked), _) => (KeyStatus::Revoked, Some(revoked)),
+            (None, Some(retired)) => (KeyStatus::Retired, Some(retired)),
+            (None, None) => (KeyStatus::Active, None),
+        };
+        Some(Self {
+            keyid: *keyid,
+            public_key: known.key,
+            holder: key.holder.clone(),
+            uses: key.uses.iter().map(ToString::to_string).collect(),
+            not_after: key.not_after,
+            status,
+            introduced: key.introduced,
+            ended: ended.map(|ended| ended.seq),
+            suspect_from: ended.and_then(|ended| ended.suspect_from),
+        })
+    }
 }
 
 /// What views know of a party.

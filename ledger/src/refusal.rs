@@ -130,6 +130,57 @@ codes! {
     NotWithdrawable = "not_withdrawable", 403;
 }
 
+impl RefusalCode {
+    /// Returns what a submitter can usually do about it; a refusal that knows better says so instead.
+    #[must_use]
+    pub const fn usual_hint(self) -> Option<&'static str> {
+        Some(match self {
+            Self::WrongLedger => {
+                "it was signed for another ledger, and can only be recorded there: draft it anew for this one"
+            }
+            Self::UnknownKind => {
+                "`countersign policy show` lists the kinds of this ledger; the governance quorum adds one: `countersign policy change`"
+            }
+            Self::WrongSubject => "draft it anew: `countersign event kinds` says what each kind is about",
+            Self::CaseUse => "draft it anew, with --case CASE where one is required and without where it is forbidden",
+            Self::BadSignature => "the event was changed after it was signed: sign it again, as it stands now",
+            Self::Unsigned => "sign it: `countersign event sign FILE --key KEY`",
+            Self::IntroducedKeyUnsigned => {
+                "whoever holds the new key signs too: `countersign event sign FILE --key NEW.pem`"
+            }
+            Self::KeyNotNew => "make a fresh key, `countersign key new FILE`: a key enters a ledger once in its life",
+            Self::WrongKey => {
+                "`countersign key show KEY --online` tells whose a key is, and whether it was retired or revoked"
+            }
+            Self::QuorumShort => {
+                "gather more governance signatures before it is submitted (--draft FILE and `countersign event sign`, or --propose); `countersign governance show` tells whose"
+            }
+            Self::QuorumNeeded => {
+                "have enough governance keys sign: --draft FILE and `countersign event sign`, or --propose; `countersign governance show` tells how many"
+            }
+            Self::AuthorUnsigned => "have the author sign, or draft it anew with the author that does: --author",
+            Self::SignersDiffer => "have exactly those sign, or draft it anew with other `signers`",
+            Self::NotInCase => {
+                "have the party bound to the case first: `countersign case amend`, signed by donor, recipient and that party"
+            }
+            Self::PartyUnsigned => {
+                "have that party add its signature: `countersign event sign FILE --key ITS-KEY`, or --propose"
+            }
+            Self::WrongParty => "`countersign party show PARTY` tells its capacities, and who succeeded it",
+            Self::AlreadyStarted => "choose another id, or amend what is there",
+            Self::NotStarted => "`after` is null exactly for the event that starts a stream: draft it anew",
+            Self::SubjectNotOwn => {
+                "outside a case a stream's subject id begins with its author's id and a `.`: draft it anew so"
+            }
+            Self::NotWithdrawable => "have its author withdraw it, with a key that counts, or the governance quorum",
+            Self::LedgerClosed => {
+                "nothing follows `ledger.closed`: a successor begins with `countersign init --predecessor CHECKPOINT`"
+            }
+            _ => return None,
+        })
+    }
+}
+
 impl fmt::Display for RefusalCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -166,7 +217,7 @@ impl Refusal {
             path: None,
             expected: expected.into(),
             found: found.into(),
-            hint: None,
+            hint: code.usual_hint().map(str::to_owned),
             head: None,
             existing: None,
         }

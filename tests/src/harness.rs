@@ -8,6 +8,7 @@ pub mod draft;
 pub mod http;
 pub mod impostor;
 pub mod log_server;
+pub mod page;
 pub mod people;
 pub mod server;
 pub mod staged_witness;

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
+use countersign_tests::harness::page;
 use countersign_tests::harness::people::dispatch_body;
 use countersign_tests::harness::world::GOVERNANCE;
 use countersign_tests::harness::{DataFolder, Server, draft};
@@ -17,31 +18,17 @@ const TOOLS: [(&str, &[&str]); 5] = [
     ("python3", &["--version"]),
 ];
 
-/// The blocks of the page that are marked `sh`.
-fn script() -> String {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/OTHER_TOOLS.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let blocks: Vec<&str> = page.split("\n```sh\n").skip(1).map(|rest| rest.split("\n```\n").next().unwrap()).collect();
-    assert!(blocks.len() >= 5, "the page has lost its blocks");
-    blocks.join("\n")
-}
-
 /// Runs the page in a folder, for a server and a ledger id.
 fn run(folder: &Path, server: &str, ledger: &str) -> Output {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
-    let mut command = Command::new("sh");
-    command.args(["-eu", "-c", &script()]).current_dir(folder);
+    let mut command = page::shell(&page::script("examples/OTHER_TOOLS.md", 5), folder);
     command.env("SERVER", server).env("LEDGER", ledger).env("PROJECT", project).output().unwrap()
 }
 
 #[test]
 fn the_shell_blocks_of_the_page_work_against_a_server() {
-    for (tool, arguments) in TOOLS {
-        if !Command::new(tool).args(arguments).output().is_ok_and(|o| o.status.success()) {
-            assert!(std::env::var_os("COUNTERSIGN_REQUIRE_PYTHON").is_none(), "{tool} is missing");
-            eprintln!("skipped: {tool} is missing");
-            return;
-        }
+    if !page::have(&TOOLS) {
+        return;
     }
     let data = DataFolder::new();
     let server = Server::start(data.serve());
@@ -57,7 +44,7 @@ fn the_shell_blocks_of_the_page_work_against_a_server() {
 
     let folder = tempfile::tempdir().unwrap();
     let output = run(folder.path(), &server.url, &server.ledger);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said = page::said(&output);
     assert!(output.status.success(), "{said}");
     // every governance key on entry 0, and the log key on the checkpoint
     assert_eq!(said.matches("Signature Verified Successfully").count(), GOVERNANCE.len() + 1, "{said}");

@@ -15,6 +15,7 @@ use clap::{Args, Subcommand};
 use countersign_ledger::hash::EventHash;
 use countersign_ledger::id::{Author, CaseId, Kind};
 use countersign_ledger::proposal::Withdrawal;
+use countersign_ledger::submission::Submission;
 use countersign_ledger::time::{Clock as _, SystemClock, Time};
 use serde::Serialize;
 
@@ -271,7 +272,8 @@ fn show(args: &ShowArgs, context: &Context) -> Result<Exit, Failure> {
 /// A proposal that was made.
 #[derive(Debug, Serialize)]
 struct Proposed {
-    file: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
     #[serde(flatten)]
     view: ProposalView,
 }
@@ -298,10 +300,21 @@ impl Report for Proposed {
 }
 
 fn propose(args: &ProposeArgs, context: &Context) -> Result<Exit, Failure> {
-    let submission = event_file::read(&args.file)?;
-    let mut view = context.client()?.propose(&submission)?.view;
+    submit_as_proposal(&event_file::read(&args.file)?, Some(args.file.clone()), context)
+}
+
+/// Proposes an event, so that whose signatures it needs finds it in the inbox.
+///
+/// # Errors
+/// When the server refuses.
+pub(super) fn submit_as_proposal(
+    submission: &Submission,
+    file: Option<PathBuf>,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    let mut view = context.client()?.propose(submission)?.view;
     view.submission = None;
-    context.out().emit(&Proposed { file: args.file.clone(), view })?;
+    context.out().emit(&Proposed { file, view })?;
     Ok(Exit::Done)
 }
 

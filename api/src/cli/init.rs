@@ -14,7 +14,6 @@ use countersign_ledger::default_policy::default_policy;
 use countersign_ledger::event::{Body, Event};
 use countersign_ledger::hash::LedgerId;
 use countersign_ledger::id::{Author, Origin, Subject};
-use countersign_ledger::json as strict;
 use countersign_ledger::keys::{KeyTables, PublicKey, Signer};
 use countersign_ledger::note::{KeyName, Vkey, VkeyType};
 use countersign_ledger::rule::Policy;
@@ -33,9 +32,6 @@ use crate::files;
 use crate::keyring::{self, Keyring};
 use crate::output::Report;
 use crate::server::{DataArgs, create_data};
-
-/// The longest policy file that is read.
-const MAX_POLICY: usize = 64 * 1024;
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
@@ -217,12 +213,7 @@ fn vkey(origin: &str, log_key: &dyn Signer) -> Result<Vkey, Failure> {
 }
 
 fn policy(path: Option<&Path>) -> Result<Policy, Failure> {
-    let Some(path) = path else { return default_policy().map_err(Failure::usage) };
-    let value = strict::parse(files::read(path, MAX_POLICY)?.trim_ascii(), strict::MAX_DEPTH)
-        .map_err(|e| Failure::usage(format_args!("{} is not strict json: {e}", path.display())))?;
-    Policy::from_value(&value).map_err(|e| {
-        Failure::usage(e).within(path.display()).hint("`countersign init --print-policy` writes one to start from")
-    })
+    path.map_or_else(|| default_policy().map_err(Failure::usage), super::policy::read)
 }
 
 fn predecessor(path: &Path, ledger: LedgerId) -> Result<Value, Failure> {

@@ -1,5 +1,9 @@
 //! `key`: key files, and the events that add, retire and revoke keys (SPEC §2, §8).
 
+mod check;
+mod list;
+mod standing;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +37,10 @@ enum KeyCommand {
     New(NewArgs),
     /// Show the public key of a file, and what the ledger knows of it
     Show(ShowArgs),
+    /// List keys: which count, until when, which are about to expire
+    List(list::ListArgs),
+    /// Say what is wrong with the keys of a party, or of everybody, before it matters
+    Check(check::CheckArgs),
     /// Give a party another key
     Add(AddArgs),
     /// Retire a key: it is no longer used
@@ -164,6 +172,8 @@ pub fn run(args: KeyArgs, context: &Context) -> Result<Exit, Failure> {
     match args.command {
         KeyCommand::New(args) => new(&args, context),
         KeyCommand::Show(args) => show(&args, context),
+        KeyCommand::List(args) => list::run(&args, context),
+        KeyCommand::Check(args) => check::run(&args, context),
         KeyCommand::Add(args) => add(&args, context),
         KeyCommand::Retire(args) => {
             let keyid = key_id(&args.which, context)?;
@@ -295,7 +305,10 @@ fn known(key: &PublicKey, governance: &[PublicKey], parties: &[PartyView]) -> Kn
 }
 
 /// Reads which key an argument names: by id, or by the key itself.
-fn key_id(argument: &str, context: &Context) -> Result<KeyId, Failure> {
+///
+/// # Errors
+/// When it names none.
+pub(super) fn key_id(argument: &str, context: &Context) -> Result<KeyId, Failure> {
     match argument.parse() {
         Ok(keyid) => Ok(keyid),
         Err(_) => Ok(context.keyring().named_public(argument)?.id()),
@@ -319,11 +332,11 @@ pub fn named(
 ) -> Result<(PublicKey, Vec<Arc<dyn Signer>>), Failure> {
     match context.keyring().named(argument)? {
         NamedKey::Private(key) => Ok((key.public(), vec![key])),
-        NamedKey::Public(key) if submit.draft.is_some() => Ok((key, Vec::new())),
-        NamedKey::Public(_) => {
-            Err(Failure::usage("a new key signs the event that introduces it, and only its public part is given")
-                .hint("give its private file, or --draft FILE and have its holder run `countersign event sign`"))
-        }
+        NamedKey::Public(key) if submit.others_sign() => Ok((key, Vec::new())),
+        NamedKey::Public(_) => Err(Failure::usage(
+            "a new key signs the event that introduces it, and only its public part is given",
+        )
+        .hint("give its private file; or --draft FILE and have its holder run `countersign event sign`, or --propose")),
     }
 }
 

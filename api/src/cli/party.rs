@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use countersign_ledger::capacity::Capacity;
-use countersign_ledger::id::{Author, PartyId, Subject};
+use countersign_ledger::id::{PartyId, Subject};
 use countersign_ledger::keys::Signer;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Context;
 use super::key::{GrantArgs, named, status};
-use super::submit::{SubmitArgs, finish};
+use super::submit::{SubmitArgs, by_governance};
 use crate::escape::escaped;
 use crate::failure::{Exit, Failure};
 use crate::output::{Report, fields};
@@ -192,10 +192,8 @@ fn about(
     own: Vec<Arc<dyn Signer>>,
     context: &Context,
 ) -> Result<Exit, Failure> {
-    let author = submit.author.clone().unwrap_or(Author::Governance);
     let subject = Subject::new("party", party.as_str()).map_err(Failure::usage)?;
-    let draft = context.draft(kind, subject, None, author, body, submit.after)?;
-    finish(context, &draft, own, submit)
+    by_governance(kind, subject, body, submit, own, context)
 }
 
 fn words(capacities: &[Capacity]) -> String {

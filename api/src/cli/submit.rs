@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Context;
+use super::inbox::submit_as_proposal;
 use super::view::{Shown, ShownValue, values, write_values};
 use crate::client::Recorded;
 use crate::draft::Draft;
@@ -33,6 +34,9 @@ pub struct SubmitArgs {
     /// Write the event to a file instead of submitting it, so that others can sign it first
     #[arg(long, value_name = "FILE")]
     pub draft: Option<PathBuf>,
+    /// Propose the event on the server, so that others find it in their inbox and sign it there
+    #[arg(long, conflicts_with = "draft")]
+    pub propose: bool,
     /// Keep the receipt in this folder
     #[arg(long, value_name = "DIR", env = "COUNTERSIGN_RECEIPTS")]
     pub receipt_dir: Option<PathBuf>,
@@ -42,6 +46,31 @@ pub struct SubmitArgs {
     /// Who makes the statement: a party, or `governance`
     #[arg(long, value_name = "PARTY", env = "COUNTERSIGN_PARTY")]
     pub author: Option<Author>,
+}
+
+impl SubmitArgs {
+    /// Tells whether signatures may still come.
+    #[must_use]
+    pub const fn others_sign(&self) -> bool {
+        self.draft.is_some() || self.propose
+    }
+}
+
+/// Drafts an event about a party or the ledger, by governance unless another author is named, and goes on with it.
+///
+/// # Errors
+/// As [`finish`].
+pub(super) fn by_governance(
+    kind: &str,
+    subject: Subject,
+    body: Value,
+    args: &SubmitArgs,
+    own_keys: Vec<Arc<dyn Signer>>,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    let author = args.author.clone().unwrap_or(Author::Governance);
+    let draft = context.draft(kind, subject, None, author, body, args.after)?;
+    finish(context, &draft, own_keys, args)
 }
 
 /// Where an event stands in its stream.
@@ -174,9 +203,10 @@ pub fn finish(
             keys.push(key);
         }
     }
-    if keys.is_empty() && args.draft.is_none() {
-        return Err(Failure::usage("no key to sign with")
-            .hint("give --key FILE once for each key that signs, or --draft FILE to have others sign it"));
+    if keys.is_empty() && !args.others_sign() {
+        return Err(Failure::usage("no key to sign with").hint(
+            "give --key FILE once for each key that signs, or --draft FILE or --propose to have others sign it",
+        ));
     }
     if !keys.is_empty() {
         if !context.global().yes {
@@ -187,6 +217,7 @@ pub fn finish(
     }
     match &args.draft {
         Some(path) => write_draft(context, path, &submission, &event),
+        None if args.propose => submit_as_proposal(&submission, None, context),
         None => send(context, &submission, &event, args.receipt_dir.as_deref()),
     }
 }

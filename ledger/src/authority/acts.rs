@@ -180,7 +180,8 @@ impl Authority {
                 format!("{earliest} or later without the governance quorum"),
                 from.to_string(),
             )
-            .at("/body/suspect_from")),
+            .at("/body/suspect_from")
+            .hint("have the governance quorum sign too, or revoke now with a later --suspect-from: the key is stopped at once")),
             _ => Ok(()),
         }
     }

@@ -173,8 +173,10 @@ impl Authority {
             .ok_or_else(|| Refusal::from(crate::envelope::EnvelopeError::UnknownKey { keyid: *keyid }))?;
         match &known.purpose {
             KeyUse::Governance if self.governance().keys.contains(keyid) => Ok(Standing::Governance),
-            KeyUse::Governance => Err(does_not_count(keyid, "a governance key that is no longer in force")),
-            KeyUse::Log => Err(does_not_count(keyid, "a log key, which signs only checkpoints")),
+            KeyUse::Governance => Err(does_not_count(keyid, "a governance key that is no longer in force")
+                .hint("it never governs again: sign with one that `countersign governance show` lists")),
+            KeyUse::Log => Err(does_not_count(keyid, "a log key, which signs only checkpoints")
+                .hint("one key has one purpose: sign with the key of a party or of governance")),
             KeyUse::Party(key) => {
                 self.check_counts(at, event, keyid, key, corrected)?;
                 Ok(Standing::Party(key.party.clone()))
@@ -193,19 +195,22 @@ impl Authority {
     ) -> Result<(), Refusal> {
         if let Some(ended) = key.revoked.or(key.retired).filter(|_| !fault::is(Fault::CountsEndedKeys)) {
             let how = if key.revoked.is_some() { "revoked" } else { "retired" };
-            return Err(does_not_count(keyid, &format!("a key of {} {how} by entry {}", key.party, ended.seq)));
+            return Err(does_not_count(keyid, &format!("a key of {} {how} by entry {}", key.party, ended.seq))
+                .hint(other_key(&key.party)));
         }
         if let Some(successor) = self.party(key.party.as_str()).and_then(|party| party.successor.as_ref()) {
-            return Err(does_not_count(keyid, &format!("a key of {}, whom {successor} has succeeded", key.party)));
+            return Err(does_not_count(keyid, &format!("a key of {}, whom {successor} has succeeded", key.party))
+                .hint(format!("{successor} signs in its place: draft it anew with that author")));
         }
         if let Some(end) = key.not_after.filter(|end| at.time > *end && !fault::is(Fault::CountsExpiredKeys)) {
-            return Err(does_not_count(keyid, &format!("a key of {} that counted until {end}", key.party)));
+            return Err(does_not_count(keyid, &format!("a key of {} that counted until {end}", key.party))
+                .hint(other_key(&key.party)));
         }
         for kind in std::iter::once(&event.kind).chain(corrected.map(|c| &c.kind)) {
             if !key.uses.iter().any(|pattern| pattern.matches(kind)) && !fault::is(Fault::IgnoresUses) {
                 let uses: Vec<String> = key.uses.iter().map(ToString::to_string).collect();
                 let found = format!("a key of {} for {}, not for {kind}", key.party, uses.join(", "));
-                return Err(does_not_count(keyid, &found));
+                return Err(does_not_count(keyid, &found).hint(other_key(&key.party)));
             }
         }
         Ok(())
@@ -431,6 +436,12 @@ pub(super) fn check_insider(
     }
     let expected = format!("signatures of parties to case {case}");
     Err(Refusal::new(RefusalCode::NotInCase, expected, signer.party.to_string()).at("/signatures"))
+}
+
+fn other_key(party: &PartyId) -> String {
+    format!(
+        "sign with another key of {party} (`countersign key list --party {party}`), or have one added: `countersign key add`"
+    )
 }
 
 fn does_not_count(keyid: &KeyId, found: &str) -> Refusal {

@@ -164,7 +164,11 @@ impl World {
     pub fn refused(&self, draft: Draft, keys: &[&str]) -> RefusalCode {
         let size = self.ledger.head().size;
         let code = match self.say(draft, keys) {
-            Err(SubmitError::Refused(refusal)) => refusal.code,
+            Err(SubmitError::Refused(refusal)) => {
+                // who may not is told what to do about it
+                assert!(refusal.code.http_status() != 403 || refusal.hint.is_some(), "{refusal:?}");
+                refusal.code
+            }
             other => panic!("expected a refusal, found {other:?}"),
         };
         assert_eq!(self.ledger.head().size, size, "a refusal writes nothing");
