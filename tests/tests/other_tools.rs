@@ -4,10 +4,17 @@
 use std::path::Path;
 use std::process::Output;
 
+use countersign_tests::forge::Key;
+use countersign_tests::forge::note::vkey;
+use countersign_tests::harness::draft;
 use countersign_tests::harness::page;
 use countersign_tests::harness::people::dispatch_body;
 use countersign_tests::harness::world::GOVERNANCE;
-use countersign_tests::harness::{DataFolder, Server, draft};
+
+#[path = "stock/witnessed.rs"]
+mod witnessed;
+
+use witnessed::{WITNESS, Witnessed};
 
 /// What the blocks need, each with a command that succeeds where it is there.
 const TOOLS: [(&str, &[&str]); 5] = [
@@ -18,11 +25,17 @@ const TOOLS: [(&str, &[&str]); 5] = [
     ("python3", &["--version"]),
 ];
 
-/// Runs the page in a folder, for a server and a ledger id.
-fn run(folder: &Path, server: &str, ledger: &str) -> Output {
+/// Runs the page in a folder, for a server, a ledger id and a witness's vkey.
+fn run(folder: &Path, server: &str, ledger: &str, witness: &str) -> Output {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
-    let mut command = page::shell(&page::script("examples/OTHER_TOOLS.md", 5), folder);
-    command.env("SERVER", server).env("LEDGER", ledger).env("PROJECT", project).output().unwrap()
+    let mut command = page::shell(&page::script("examples/OTHER_TOOLS.md", 6), folder);
+    command
+        .env("SERVER", server)
+        .env("LEDGER", ledger)
+        .env("WITNESS", witness)
+        .env("PROJECT", project)
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -30,8 +43,8 @@ fn the_shell_blocks_of_the_page_work_against_a_server() {
     if !page::have(&TOOLS) {
         return;
     }
-    let data = DataFolder::new();
-    let server = Server::start(data.serve());
+    let witnessed = Witnessed::start();
+    let (server, witness) = (&witnessed.server, witnessed.witness.as_str());
     server.found();
     // More than one tile, and the last one partial.
     for n in 0..260 {
@@ -42,17 +55,28 @@ fn the_shell_blocks_of_the_page_work_against_a_server() {
         );
     }
 
+    witnessed.checkpoint(265);
+
     let folder = tempfile::tempdir().unwrap();
-    let output = run(folder.path(), &server.url, &server.ledger);
+    let output = run(folder.path(), &server.url, &server.ledger, witness);
     let said = page::said(&output);
     assert!(output.status.success(), "{said}");
-    // every governance key on entry 0, and the log key on the checkpoint
-    assert_eq!(said.matches("Signature Verified Successfully").count(), GOVERNANCE.len() + 1, "{said}");
+    // every governance key on entry 0, the log key on the checkpoint, and the witness's
+    assert_eq!(said.matches("Signature Verified Successfully").count(), GOVERNANCE.len() + 2, "{said}");
+    assert!(said.contains("cosigned 265 entries at "), "{said}");
     assert!(said.contains("265 entries, and the root is the one that was signed"), "{said}");
 
     // The commands refuse what they should: here the id of another ledger.
     let other = tempfile::tempdir().unwrap();
-    let output = run(other.path(), &server.url, &"0".repeat(64));
+    let output = run(other.path(), &server.url, &"0".repeat(64), witness);
     assert!(!output.status.success());
     assert!(!other.path().join("checkpoint").exists(), "it went on after the ledger id was another");
+
+    // A witness whose key is another has not cosigned: the page stops there.
+    let stranger = vkey(WITNESS, 0x04, &Key::new("a stranger").public());
+    let other = tempfile::tempdir().unwrap();
+    let output = run(other.path(), &server.url, &server.ledger, &stranger);
+    let said = page::said(&output);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("Signature Verification Failure"), "{said}");
 }

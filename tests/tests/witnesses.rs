@@ -6,7 +6,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use countersign_ledger::checkpoint::SignedCheckpoint;
-use countersign_ledger::note::{Vkey, VkeyType};
 use countersign_ledger::witness::Held;
 use countersign_tests::harness::draft::sign;
 use countersign_tests::harness::http::Answer;
@@ -15,7 +14,12 @@ use countersign_tests::harness::server::run;
 use countersign_tests::harness::world::vkey;
 use countersign_tests::harness::{DataFolder, Draft, Manner, Server, TestWitness, binaries, draft};
 use serde_json::Value;
-use signed_note::{Note, StandardVerifier, Verifier, VerifierList};
+use signed_note::{Note, StandardVerifier, VerifierList};
+
+#[path = "stock/cosignature.rs"]
+mod cosignature;
+
+use cosignature::CosignatureV1;
 
 const CASE: &str = "us-dsca.x1";
 
@@ -108,28 +112,6 @@ fn say_waiting(server: &Server, n: usize) -> Answer {
     server.http.post("/v1/events?wait=witnessed", "application/json", envelope.as_bytes()).unwrap()
 }
 
-/// A verifier of cosignatures for the stock note library, written from C2SP tlog-cosignature.
-struct CosignatureV1(Vkey);
-
-impl Verifier for CosignatureV1 {
-    fn name(&self) -> &str {
-        self.0.name().as_str()
-    }
-
-    fn key_id(&self) -> u32 {
-        u32::from_be_bytes(*self.0.id().as_bytes())
-    }
-
-    fn verify(&self, text: &[u8], signature: &[u8]) -> bool {
-        assert_eq!(self.0.ty(), VkeyType::Cosignature);
-        let (time, signature) = signature.split_at(8);
-        let time = u64::from_be_bytes(time.try_into().unwrap());
-        let message = [format!("cosignature/v1\ntime {time}\n").as_bytes(), text].concat();
-        let key = ed25519_dalek::VerifyingKey::from_bytes(self.0.public_key().as_bytes()).unwrap();
-        key.verify_strict(&message, &ed25519_dalek::Signature::from_slice(signature).unwrap()).is_ok()
-    }
-}
-
 #[test]
 fn what_the_quorum_cosigned_is_served_and_verifies_everywhere() {
     let three = Three::new();
@@ -146,8 +128,8 @@ fn what_the_quorum_cosigned_is_served_and_verifies_everywhere() {
         let stock = Note::from_bytes(&answer.body).unwrap();
         let known = VerifierList::new(vec![
             Box::new(StandardVerifier::new(&vkey("log")).unwrap()),
-            Box::new(CosignatureV1(three.witnesses[0].vkey())),
-            Box::new(CosignatureV1(three.witnesses[1].vkey())),
+            Box::new(CosignatureV1::new(&three.witnesses[0].vkey().to_string())),
+            Box::new(CosignatureV1::new(&three.witnesses[1].vkey().to_string())),
         ]);
         let (verified, unverified) = stock.verify(&known).unwrap();
         assert_eq!((verified.len(), unverified.len()), (3, 0), "{path}: {}", answer.text());
