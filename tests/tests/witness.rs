@@ -12,59 +12,28 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use countersign_ledger::keys::{PublicKey, Signature};
 use countersign_tests::forge::{Key, note};
 use countersign_tests::harness::server::run;
 use countersign_tests::harness::witness::body;
 use countersign_tests::harness::{Log, Witness, WitnessFolder};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use signed_note::{Note, Verifier, VerifierList};
+use signed_note::{Note, VerifierList};
+
+#[path = "stock/cosignature.rs"]
+mod cosignature;
+
+use cosignature::CosignatureV1;
 
 const NAME: &str = "example.org/witness";
 const SIZE: &str = "text/x.tlog.size";
 const PROBLEM: &str = "application/problem+json";
 
-/// The cosignatures of a witness, for the note library, as C2SP tlog-cosignature describes them.
-struct Cosigner {
-    name: String,
-    id: u32,
-    key: PublicKey,
-}
-
-impl Cosigner {
-    fn of(vkey: &str) -> Self {
-        let mut parts = vkey.splitn(3, '+');
-        let (name, _, key) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
-        let material = STANDARD.decode(key).unwrap();
-        assert_eq!((material[0], material.len()), (4, 33));
-        let key = PublicKey::from_bytes(material[1..].try_into().unwrap()).unwrap();
-        Self { name: name.to_owned(), id: signed_note::key_id(name, &material), key }
-    }
-}
-
-impl Verifier for Cosigner {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn key_id(&self) -> u32 {
-        self.id
-    }
-
-    fn verify(&self, text: &[u8], line: &[u8]) -> bool {
-        let Some((time, signature)) = line.split_first_chunk::<8>() else { return false };
-        let head = format!("cosignature/v1\ntime {}\n", u64::from_be_bytes(*time));
-        let signature = Signature::from_bytes(signature.try_into().unwrap());
-        self.key.verify(&[head.as_bytes(), text].concat(), &signature).is_ok()
-    }
-}
-
 /// Checks that an answer is exactly one cosignature of this checkpoint, and returns its time.
 fn cosigned(vkey: &str, checkpoint: &str, answer: &str) -> u64 {
     assert_eq!(answer.matches('\n').count(), 1, "{answer}");
     let whole = Note::from_bytes(format!("{checkpoint}{answer}").as_bytes()).unwrap();
-    let known = VerifierList::new(vec![Box::new(Cosigner::of(vkey))]);
+    let known = VerifierList::new(vec![Box::new(CosignatureV1::new(vkey))]);
     let (verified, _) = whole.verify(&known).unwrap();
     assert_eq!(verified.len(), 1);
     u64::from_be_bytes(verified[0].signature()[..8].try_into().unwrap())
