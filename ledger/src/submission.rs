@@ -23,6 +23,7 @@ use crate::json;
 use crate::keys::{KeyTables, PublicKey};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::rule::is_authority_kind;
+use crate::seal::SEAL_KIND;
 
 /// An envelope and the disclosures that travel beside it (SPEC §10).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -239,6 +240,11 @@ fn type_body(event: &Event, texts: &[String]) -> Result<Body, Refusal> {
     if info.subject_type.is_some_and(|ty| ty != event.subject.ty()) {
         let expected = format!("a subject of type {}", info.subject_type.unwrap_or_default());
         return Err(Refusal::new(RefusalCode::WrongSubject, expected, event.subject.to_string()).at("/subject"));
+    }
+    // A policy row may ask for a case, but a seal is over every case (SPEC §15).
+    if let Some(case) = event.case.as_ref().filter(|_| event.kind.as_str() == SEAL_KIND) {
+        let expected = "no case, as a seal is over all of them";
+        return Err(Refusal::new(RefusalCode::CaseUse, expected, case.to_string()).at("/case"));
     }
     Ok(disclosure::admit(&event.kind, None, event.body(), texts)?)
 }

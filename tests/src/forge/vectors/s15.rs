@@ -172,7 +172,7 @@ fn bodies(book: &mut Book) {
     book.add("of-another-type", s, &base_with(with_seals()).then([site])).refused("SEAL", "seal");
     let in_case = policy().with("streams.sealed", row("required", any_party()));
     let in_case = base_with(in_case).then([streams_sealed("seal").case(CASE)]);
-    book.add("in-a-case", s, &in_case).fails("SEAL", "seal");
+    book.add("in-a-case", s, &in_case).refused("SEAL", "seal");
     let s = "H the root below over those streams";
     let old = story().build();
     let body = String::from_utf8(old.entries[14].payload.clone()).expect("text");
