@@ -499,3 +499,24 @@ fn a_failed_write_leaves_the_seal_or_none() {
         assert_true(&world, &next);
     }
 }
+
+/// The committer counts for a seal that somebody else made: whoever may seal must not keep it counting.
+#[test]
+fn false_seals_are_not_counted_from_the_start_each_time() {
+    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+    let world = World::on(Arc::clone(&store) as _);
+    world.enroll("ops", &["operator"]);
+    let before = store.scans();
+    for n in 0..3 {
+        let size = world.ledger.head().size;
+        let body = json!({ "size": size, "streams": 1, "root": SealHash::from_bytes([7; 32]) });
+        let seal = draft("streams.sealed", &format!("seal/ops.{n}"), None, "ops", body);
+        assert_eq!(world.refused(seal, &["ops/0"]), Code::FalseSeal);
+        assert_eq!(store.scans() - before, 1, "false seal {n}");
+    }
+    // what was kept is true, also of what is recorded later
+    world.enroll("us-dsca", &["donor"]);
+    let sealed = world.ledger.seal(&sealer()).unwrap();
+    assert_true(&world, &sealed);
+    assert_eq!(store.scans() - before, 1);
+}

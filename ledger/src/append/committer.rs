@@ -266,6 +266,8 @@ impl Committer {
     /// Writes the batch; when this returns without an error, it is durable and readers see it.
     fn make_durable(&mut self, pending: &Pending) -> Result<Option<Appended>, Fatal> {
         if pending.taken.is_empty() {
+            // What a false seal was refused by is true of what is durable: the next one is not counted from the start.
+            self.shared.seals.keep(self.counted.streams.take(), None);
             return Ok(None);
         }
         let leaves = pending.leaves();

@@ -1,5 +1,6 @@
 //! A store that fails when told to: what a full disk and a power cut look like to the committer.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
@@ -23,6 +24,7 @@ pub enum Fault {
 pub struct FaultyStore<S> {
     inner: S,
     plan: Mutex<Plan>,
+    scans: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,12 +38,17 @@ impl<S> FaultyStore<S> {
     /// Wraps a store; no commit fails until [`FaultyStore::fail_after`].
     #[must_use]
     pub fn new(inner: S) -> Self {
-        Self { inner, plan: Mutex::new(Plan::Healthy) }
+        Self { inner, plan: Mutex::new(Plan::Healthy), scans: AtomicU64::new(0) }
     }
 
     /// Lets `commits` more commits succeed, and the next one fail.
     pub fn fail_after(&self, commits: u64, fault: Fault) {
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Plan::FailAfter { commits, fault };
+    }
+
+    /// Returns how often all streams were looked through.
+    pub fn scans(&self) -> u64 {
+        self.scans.load(Ordering::Relaxed)
     }
 
     /// Takes writes again, as after a restart of the process.
@@ -80,6 +87,7 @@ impl<S: Store> Store for FaultyStore<S> {
     }
 
     fn each_stream(&self, visit: &mut dyn FnMut(&StreamId, &[Seq], EventHash)) -> Result<(), StoreError> {
+        self.scans.fetch_add(1, Ordering::Relaxed);
         self.inner.each_stream(visit)
     }
 
