@@ -28,6 +28,7 @@ use crate::admission::{self, Admission, AdmissionError, Next};
 use crate::append::{OpenError, StoreTiles, checked_head, standing};
 use crate::authority::{Authority, Position};
 use crate::checkpoint::{CheckpointSignatureError, SignedCheckpoint};
+use crate::disclosure::{MAX_DISCLOSURE_BYTES, MAX_DISCLOSURES};
 use crate::entry::{Entry, EntryError};
 use crate::envelope::EnvelopeError;
 use crate::event::Body;
@@ -56,6 +57,17 @@ pub struct RecordedEntry {
     pub line: Vec<u8>,
     /// Its disclosures, in their order; some or all may have been erased.
     pub disclosures: Vec<String>,
+}
+
+impl RecordedEntry {
+    /// Adds a disclosure. Of more than an entry may have (SPEC §12) only as many are kept as it takes to refuse it, so that
+    /// a source that never stops fills no memory.
+    pub fn disclose(&mut self, text: String) {
+        let bytes: usize = self.disclosures.iter().map(String::len).sum();
+        if self.disclosures.len() <= MAX_DISCLOSURES && bytes <= MAX_DISCLOSURE_BYTES {
+            self.disclosures.push(text);
+        }
+    }
 }
 
 /// Why an entry or a checkpoint is not what the ledger's rules make of it. Nothing of the entry is stored.

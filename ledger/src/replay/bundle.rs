@@ -95,7 +95,7 @@ impl Replay {
                     bytes += text.len();
                     // The reader gives a disclosure only behind an entry.
                     if let Some(entry) = entries.last_mut() {
-                        entry.disclosures.push(text);
+                        entry.disclose(text);
                     }
                 }
                 // What a seal proves of an extract says nothing more of the whole.

@@ -209,7 +209,7 @@ impl News {
     fn disclose(&mut self, text: String) {
         self.bytes += text.len();
         if let Some(entry) = self.entries.last_mut() {
-            entry.disclosures.push(text);
+            entry.disclose(text);
         }
     }
 }
@@ -243,9 +243,26 @@ impl Leaves {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use countersign_ledger::disclosure::{MAX_DISCLOSURE_BYTES, MAX_DISCLOSURES};
     use countersign_ledger::merkle::Frontier;
 
     use super::*;
+
+    #[test]
+    fn a_source_that_discloses_without_end_fills_no_memory() {
+        let entry = |line: &str| RecordedEntry { line: line.into(), disclosures: Vec::new() };
+        let many = |news: &mut News, text: &str| {
+            news.entries.push(entry("x"));
+            (0..10_000).for_each(|_| news.disclose(text.to_owned()));
+            let kept = news.entries.last().unwrap().disclosures.clone();
+            (kept.len(), kept.iter().map(String::len).sum::<usize>())
+        };
+        let mut news = News { same_past: None, fault: None, entries: Vec::new(), bytes: 0 };
+        // one more than an entry may have, so that it is refused
+        assert_eq!(many(&mut news, "x"), (MAX_DISCLOSURES + 1, MAX_DISCLOSURES + 1));
+        let (_, bytes) = many(&mut news, &"x".repeat(10_000));
+        assert!((MAX_DISCLOSURE_BYTES + 1..=MAX_DISCLOSURE_BYTES + 10_000).contains(&bytes), "{bytes}");
+    }
 
     #[test]
     fn leaves_and_subtrees_have_the_root_of_the_tree() {
