@@ -135,12 +135,13 @@ impl Followed {
         (tracked.state.clone(), !tracked.in_doubt)
     }
 
-    /// Checks whether a checkpoint could be cosigned now. Decides nothing: [`Followed::cosign`] asks again.
+    /// Checks whether a checkpoint could be cosigned now. Decides nothing: [`Followed::cosign`] asks again. Keeps a fork, as that does.
     ///
     /// # Errors
     /// As [`Followed::cosign`], but for the disk.
     pub fn would_cosign(&self, submitted: &Submitted) -> Result<(), NotCosigned> {
-        self.check(&self.lock().state, submitted).map(|_| ())
+        let tracked = self.lock();
+        self.check_for_fork(&tracked.state, submitted).map(|_| ())
     }
 
     /// Cosigns a checkpoint: checks that it extends what is held, makes it what is held, durably, and returns the line.
@@ -152,13 +153,7 @@ impl Followed {
     pub fn cosign(&self, submitted: &Submitted) -> Result<NoteSignature, NotCosigned> {
         let mut tracked = self.lock();
         self.settle(&mut tracked)?;
-        let now = match self.check(&tracked.state, submitted) {
-            Err(NotCosigned::Refused(refusal @ WitnessRefusal::TwoRoots { .. })) => {
-                self.keep_fork(submitted.checkpoint());
-                return Err(refusal.into());
-            }
-            other => other?,
-        };
+        let now = self.check_for_fork(&tracked.state, submitted)?;
         let not_kept = |reason: String| NotCosigned::NotKept { reason };
         let checkpoint = self.signed_by_log(submitted.checkpoint()).map_err(not_kept)?;
         let line = self.cosigner.cosign(&checkpoint, now).map_err(|error| {
@@ -188,6 +183,15 @@ impl Followed {
         self.settle(&mut tracked)?;
         let state = State { refused: Some(State::reason(reason)), ..tracked.state.clone() };
         self.write(&mut tracked, state)
+    }
+
+    /// As [`Followed::check`]; keeps a second tree of the size held.
+    fn check_for_fork(&self, state: &State, submitted: &Submitted) -> Result<u64, NotCosigned> {
+        let checked = self.check(state, submitted);
+        if let Err(NotCosigned::Refused(WitnessRefusal::TwoRoots { .. })) = &checked {
+            self.keep_fork(submitted.checkpoint());
+        }
+        checked
     }
 
     /// Checks what may be cosigned, and returns the time to cosign it at.

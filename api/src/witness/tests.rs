@@ -164,6 +164,19 @@ fn a_second_root_is_kept_as_evidence_and_a_refusal_for_good_holds() {
     }
 }
 
+/// An auditor asks before it fetches entries, and then does not come to cosign: the proof must not be lost for that.
+#[test]
+fn a_fork_is_kept_by_whoever_only_asks() {
+    let desk = Desk::new();
+    let witness = desk.open().unwrap();
+    witness.cosign(&request(0, 5, "a")).unwrap();
+    let error = witness.would_cosign(&request(5, 5, "b")).unwrap_err();
+    assert!(matches!(error, NotCosigned::Refused(WitnessRefusal::TwoRoots { .. })), "{error}");
+    let kept = fs::read(desk.folder.fork_file(&ORIGIN.parse().unwrap())).unwrap();
+    let kept = SignedCheckpoint::from_bytes(&kept).unwrap();
+    assert_eq!(kept.checkpoint(), request(5, 5, "b").checkpoint().checkpoint());
+}
+
 #[test]
 fn a_lost_state_is_not_begun_anew() {
     let desk = Desk::new();
