@@ -263,7 +263,8 @@ impl WitnessFolder {
             Err(StateError::Missing { path, .. }) => State::fresh().create(&path, &self.witness, &config.origin)?,
             Err(error) => return Err(self.state_failure(&error)),
         }
-        files::create_new(&self.config_file(&config.origin), json(config)?.as_bytes())
+        // that it is free was seen above, and the folder is this process's
+        files::replace(&self.config_file(&config.origin), json(config)?.as_bytes())
     }
 
     /// Replaces what is known of a ledger.

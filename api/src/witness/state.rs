@@ -120,12 +120,14 @@ impl State {
         files::replace(path, self.to_text(witness, origin).as_bytes())
     }
 
-    /// Makes the file, durably; one that is there is left alone and told.
+    /// Makes the file, durably and whole or not at all; one that is there is left alone and told. Only for whoever holds
+    /// the folder: nobody else may make it meanwhile.
     ///
     /// # Errors
     /// When there is one already, or it cannot be written.
     pub fn create(&self, path: &Path, witness: &Vkey, origin: &Origin) -> Result<(), Failure> {
-        files::create_new(path, self.to_text(witness, origin).as_bytes())
+        files::must_be_free(path)?;
+        self.write(path, witness, origin)
     }
 
     fn to_text(&self, witness: &Vkey, origin: &Origin) -> String {
