@@ -10,6 +10,7 @@ use countersign_ledger::checkpoint::SignedCheckpoint;
 use countersign_ledger::high_water::HighWater;
 use countersign_ledger::id::TreeSize;
 use countersign_ledger::merkle::TreeView;
+use countersign_ledger::note::Vkey;
 use countersign_ledger::replay::Replay;
 use countersign_ledger::trust::{MAX_TRUST_BYTES, TrustFile};
 use serde::Serialize;
@@ -153,10 +154,10 @@ impl Others {
         context: &Context,
     ) -> Result<Vec<Compared>, Failure> {
         let patience = Duration::from_secs(context.global().timeout);
-        let ask = |url: &str| of_witness(url, replay, checkpoint, patience);
+        let ask = |url: &str, key: Option<&Vkey>| of_witness(url, key, replay, checkpoint, patience);
         let mut compared = Vec::new();
         for url in &self.witness {
-            compared.push(ask(url).map_err(|why| {
+            compared.push(ask(url, None).map_err(|why| {
                 Failure::usage(format_args!("the witness {url} could not be asked: {why}"))
                     .hint("what it has seen is not known: try again, or give something else that others have seen")
             })?);
@@ -165,8 +166,9 @@ impl Others {
             let trust = TrustFile::parse(&files::read(path, MAX_TRUST_BYTES)?)
                 .map_err(|e| Failure::usage(e).within(path.display()))?;
             let before = compared.len();
-            for url in trust.witnesses().iter().filter_map(|line| line.url.as_deref()) {
-                match ask(url) {
+            let known = trust.witnesses().iter().filter_map(|line| line.url.as_deref().zip(line.key.vkey()));
+            for (url, key) in known {
+                match ask(url, Some(key)) {
                     Ok(seen) => compared.push(seen),
                     Err(why) => context.out().warn(format_args!("the witness {url} could not be asked: {why}")),
                 }
@@ -204,6 +206,7 @@ fn of_file(path: &Path, seen: &SignedCheckpoint, replay: &Replay) -> Result<Comp
 
 fn of_witness(
     url: &str,
+    key: Option<&Vkey>,
     replay: &Replay,
     checkpoint: &SignedCheckpoint,
     patience: Duration,
@@ -212,7 +215,7 @@ fn of_witness(
         let mut tree = TreeView::new(StoreTiles(&**replay.store()), replay.size()).map_err(|e| e.to_string())?;
         tree.consistency_proof(old).map_err(|e| e.to_string())
     };
-    let (size, result) = match witness::seen(url, checkpoint, patience, prove)? {
+    let (size, result) = match witness::seen(url, key, checkpoint, patience, prove)? {
         witness::Seen::UpTo(size) => (size, Comparison::Fits),
         witness::Seen::Beyond(size) => (size, Comparison::Newer),
         witness::Seen::Otherwise(size) => (size, Comparison::AnotherHistory),
