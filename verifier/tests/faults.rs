@@ -153,7 +153,7 @@ fn event_rules() {
     assert_fails(&payload_fault(|e| e["author"] = json!("rr")), 6, &[Policy]);
     assert_fails(&payload_fault(|e| e["author"] = json!("governance")), 6, &[Policy]);
     assert_fails(&payload_fault(|e| e["signers"] = json!(["dd", "rr"])), 6, &[Policy]);
-    assert_fails(&payload_fault(|e| e["signers"] = json!([])), 6, &[Policy]);
+    assert_fails(&payload_fault(|e| e["signers"] = json!([])), 6, &[Format]);
     assert_fails(&payload_fault(|e| e["case"] = json!("other")), 6, &[Policy]);
     assert_fails(&payload_fault(|e| e["subject"] = json!("case/dd.c2")), 6, &[Policy]);
     assert_fails(&payload_fault(|e| e["until"] = json!("2026-01-01T00:00:07Z")), 6, &[]);
