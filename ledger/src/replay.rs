@@ -36,6 +36,7 @@ use crate::hash::{LeafHash, LedgerId, NodeHash};
 use crate::id::{Seq, TreeSize};
 use crate::keys::KeyTables;
 use crate::merkle::{Frontier, TreeView};
+use crate::note::Note;
 use crate::pending::{Pending, PendingView, Taken, apply, check_seal};
 use crate::refusal::{Refusal, RefusalCode};
 use crate::seal::{SEAL_KIND, SEAL_TYPE, Streams, advance};
@@ -466,6 +467,21 @@ impl Replay {
         let no_key = || OpenError::Empty;
         let key = self.authority.log_key_at(size).ok_or_else(no_key)?;
         checkpoint.verify(key).map_err(|source| ReplayError::Unsigned { size, source })
+    }
+
+    /// Returns a checkpoint as a high-water mark keeps it: with one signature, by the log key in force. Whoever gave it may
+    /// have added others, more than a mark has room for.
+    ///
+    /// # Errors
+    /// When the log key in force did not sign it.
+    pub fn bare(&self, checkpoint: &SignedCheckpoint) -> Result<SignedCheckpoint, ReplayError> {
+        self.check_signature(checkpoint)?;
+        let key = self.authority.log_key_at(checkpoint.checkpoint().size);
+        let note = checkpoint.note();
+        let line = note.signatures().iter().find(|line| key.is_some_and(|key| line.is_by(key)));
+        let bare = Note::new(note.text().to_owned(), line.cloned().into_iter().collect()).ok();
+        // a note that was read is one with fewer lines, too
+        Ok(bare.and_then(|note| SignedCheckpoint::from_note(note).ok()).unwrap_or_else(|| checkpoint.clone()))
     }
 
     /// Removes what is stored ahead of the head, and stands there again.

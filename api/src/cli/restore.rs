@@ -129,10 +129,11 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Exit, Failure> {
         context.out().warn(&refusal.message);
     }
     let (origin, root) = (replay.authority().origin().to_owned(), replay.root());
+    let bare = replay.bare(&checkpoint).map_err(Failure::refused)?;
     drop(replay);
     let mark = building.path.join("high-water");
     let mut high_water = HighWater::create(&mark).map_err(Failure::usage)?;
-    high_water.record(checkpoint.checkpoint().size, &checkpoint.to_string()).map_err(Failure::usage)?;
+    high_water.record(checkpoint.checkpoint().size, &bare.to_string()).map_err(Failure::usage)?;
     drop(high_water);
     if args.read_only {
         let mut marker = Marker::new(CopyRole::ReadOnly, ledger, args.bundle.display().to_string());

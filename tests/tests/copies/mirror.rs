@@ -303,6 +303,27 @@ fn what_was_changed_on_the_way_is_neither_shown_nor_held_against_the_source() {
     assert_same(&mirrored.data, &mirrored.folder.path());
 }
 
+/// Signature lines of unknown keys are ignored (SPEC §7), and anybody on the way may add some: more than the high-water
+/// file has room for.
+#[test]
+fn signatures_that_were_added_on_the_way_do_not_stop_a_mirror() {
+    let (mirrored, source) = Mirrored::new();
+    fill(&source, 10);
+    let added = |bundle: String| {
+        let start = bundle.find("\"checkpoint\":\"").unwrap() + 14;
+        let end = start + bundle[start..].find('"').unwrap();
+        let lines = format!("\u{2014} stranger.example {}\\n", "A".repeat(400)).repeat(90);
+        format!("{}{lines}{}", &bundle[..end], &bundle[end..])
+    };
+    let (status, told) = mirrored.once(&proxy(&source, added));
+    assert_eq!(status, 0, "{told}");
+    fill(&source, 1);
+    let (status, told) = mirrored.once(&source.url);
+    assert_eq!(status, 0, "{told}");
+    assert!(source.stop().0.success());
+    assert_same(&mirrored.data, &mirrored.folder.path());
+}
+
 #[test]
 fn what_a_source_no_longer_discloses_does_not_hinder() {
     let (mirrored, source) = Mirrored::new();

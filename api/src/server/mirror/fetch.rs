@@ -157,7 +157,8 @@ impl Mirror {
             }
             return match self.replay.accept(&checkpoint) {
                 Ok(()) => {
-                    self.high_water.record(size, &checkpoint.to_string()).map_err(Failure::refused)?;
+                    let bare = self.replay.bare(&checkpoint).map_err(Failure::refused)?;
+                    self.high_water.record(size, &bare.to_string()).map_err(Failure::refused)?;
                     Ok(Some(Step::Agrees))
                 }
                 Err(error @ ReplayError::Store(_)) => Err(Failure::refused(error)),
