@@ -42,7 +42,8 @@ changed, a false pointer, a receipt that is not kept) it writes a proof of misbe
 which `countersign-verify misbehaviour` confirms offline, and ends with status 5; the
 state stays as it was. A server that cannot be reached, or that sends what does not fit
 its own checkpoint, is warned of and asked again. Who may sign what is not judged here:
-`countersign-verify bundle` does that.
+`countersign-verify bundle` does that. The state names the ledger, not the server: give
+--server, or COUNTERSIGN_SERVER, each time.
 
 EXAMPLE
   countersign watch --server https://ledger.example.org --ledger ID --state ledger.watch

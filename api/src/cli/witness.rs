@@ -82,9 +82,9 @@ struct InitArgs {
 Answers POST PREFIX/add-checkpoint as C2SP tlog-witness says, GET /healthz, /readyz and
 /metrics. What it cosigned is on disk before a cosignature leaves. An auditor fetches and
 verifies the entries that it lacks first; what takes longer than --audit-wait is answered 503
-and goes on meanwhile. Prints one line on stdout
-once it listens, logs on stderr (COUNTERSIGN_LOG=debug for one line a request). SIGTERM or
-SIGINT: requests under way are finished.
+and goes on meanwhile. Prints one line on stdout once it listens, logs on stderr
+(COUNTERSIGN_LOG=debug for one line a request). SIGTERM or SIGINT: requests under way are
+finished.
 
 EXAMPLE
   countersign witness run --data witness --listen 127.0.0.1:8751

@@ -254,7 +254,10 @@ impl WitnessFolder {
     /// When it is followed already, its state cannot be gone on from, or a file cannot be written.
     pub fn add(&self, config: &LedgerConfig) -> Result<(), Failure> {
         config.check()?;
-        files::must_be_free(&self.config_file(&config.origin))?;
+        if self.config_file(&config.origin).symlink_metadata().is_ok() {
+            return Err(Failure::usage(format_args!("this witness follows {} already", config.origin))
+                .hint("`countersign witness status` says how far; `countersign witness add-log-key` adds a log key"));
+        }
         if self.ledgers()?.len() >= MAX_LEDGERS {
             return Err(Failure::usage(format_args!("a witness follows at most {MAX_LEDGERS} ledgers")));
         }

@@ -119,6 +119,9 @@ impl LedgerStatus {
 impl Report for Status {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{} {}", if self.auditor { "auditor" } else { "witness" }, self.witness)?;
+        if self.ledgers.is_empty() {
+            writeln!(out, "follows no ledger yet: `countersign witness add-ledger` makes it follow one")?;
+        }
         for ledger in &self.ledgers {
             writeln!(out)?;
             fields(out, &ledger.rows())?;

@@ -40,7 +40,9 @@ pub(super) fn open(
         Some(marker) if marker.role != CopyRole::Mirror => return Err(marker.refusal(data)),
         Some(marker) if marker.ledger != ledger => {
             let mirrors = format!("{} mirrors ledger {}, expected {ledger}", data.display(), marker.ledger);
-            return Err(Failure::usage(mirrors).hint("choose a folder for each ledger"));
+            return Err(Failure::usage(mirrors).hint(
+                "choose a folder for each ledger; one that was begun with a wrong id has no entries and can be removed",
+            ));
         }
         Some(marker) => marker,
         None => {
