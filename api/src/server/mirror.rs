@@ -244,6 +244,6 @@ impl Mirror {
 
     fn distrust(&self, how: &str) -> Failure {
         Failure::distrust(format_args!("{} contradicts this copy: {how}", self.source.server()))
-            .hint(format_args!("both checkpoints are in {}: show them to the others", self.notes.folder().display()))
+            .hint(format_args!("both checkpoints are in {}: show them to the others", self.notes.latest().display()))
     }
 }

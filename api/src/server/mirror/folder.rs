@@ -113,6 +113,12 @@ impl Notes {
         self.data.join("contradiction")
     }
 
+    /// Returns the folder of what was noted down: of a rollback only where nothing is proven.
+    pub(super) fn latest(&self) -> PathBuf {
+        let proven = self.folder();
+        if proven.exists() { proven } else { self.data.join("rollback") }
+    }
+
     /// Returns how the source contradicted the copy, if it ever did.
     ///
     /// # Errors
