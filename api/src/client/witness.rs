@@ -1,8 +1,9 @@
 //! Asking a witness what it has seen of a log (C2SP tlog-witness `add-checkpoint`).
 //!
-//! A witness has no call that only asks. A request that says `old 0` is answered with 409 and the size that the witness
-//! holds; one from that size on, with a consistency proof, tells whether it holds the same history. A witness that held
-//! less cosigns the checkpoint by the way, which is what it is for.
+//! A witness has no call that only asks. A request that says that it holds the very checkpoint is answered with 200 where
+//! it does, and else with 409 and the size that it holds, and changes nothing; one from that size on, with a consistency
+//! proof, tells whether it holds the same history. A witness that held less cosigns the checkpoint by the way, which is
+//! what it is for; one that held nothing is left as it is.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const MAX_ANSWER: u64 = 64 << 10;
 /// What a witness has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
-    /// A prefix of the checkpoint, or the checkpoint itself.
+    /// A prefix of the checkpoint, or the checkpoint itself; nothing of the log at all where the size is 0.
     UpTo(TreeSize),
     /// More than the checkpoint covers.
     Beyond(TreeSize),
@@ -41,16 +42,15 @@ pub fn seen(
     prove: impl Fn(TreeSize) -> Result<Vec<NodeHash>, String>,
 ) -> Result<Seen, String> {
     let size = checkpoint.checkpoint().size;
-    let held = match ask(url, TreeSize(0), Vec::new(), checkpoint, patience)? {
-        (200, _, body) => return agrees(key, checkpoint, &body).map(|()| Seen::UpTo(TreeSize(0))),
+    let held = match ask(url, size, Vec::new(), checkpoint, patience)? {
+        (200, _, body) => return agrees(key, checkpoint, &body).map(|()| Seen::UpTo(size)),
+        (409, Some(held), _) if held > size => return Ok(Seen::Beyond(held)),
+        (409, Some(held), _) if held == size => return Ok(Seen::Otherwise(held)),
+        (409, Some(TreeSize(0)), _) => return Ok(Seen::UpTo(TreeSize(0))),
         (409, Some(held), _) => held,
         (status, ..) => return Err(refused(status)),
     };
-    if held > size {
-        return Ok(Seen::Beyond(held));
-    }
-    let proof = if held == size { Vec::new() } else { prove(held)? };
-    match ask(url, held, proof, checkpoint, patience)? {
+    match ask(url, held, prove(held)?, checkpoint, patience)? {
         (200, _, body) => agrees(key, checkpoint, &body).map(|()| Seen::UpTo(held)),
         // It has moved on meanwhile, which somebody else must have made it.
         (409, Some(now), _) if now > size => Ok(Seen::Beyond(now)),
@@ -144,12 +144,12 @@ mod tests {
         let ask = |answer: String, key: Option<&Vkey>| {
             seen(&says(answer), key, &checkpoint, Duration::from_secs(10), |_| Err("not asked for".to_owned()))
         };
-        assert_eq!(ask(line(2), Some(&key)).unwrap(), Seen::UpTo(TreeSize(0)));
+        assert_eq!(ask(line(2), Some(&key)).unwrap(), Seen::UpTo(TreeSize(5)));
         for other in [line(3), String::new(), "ok\n".to_owned()] {
             let why = ask(other.clone(), Some(&key)).unwrap_err();
             assert!(!why.contains("timeout"), "{other}: {why}");
         }
         // of a witness of which only the address is known, the answer is all there is
-        assert_eq!(ask("ok\n".to_owned(), None).unwrap(), Seen::UpTo(TreeSize(0)));
+        assert_eq!(ask("ok\n".to_owned(), None).unwrap(), Seen::UpTo(TreeSize(5)));
     }
 }

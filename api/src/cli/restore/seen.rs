@@ -129,7 +129,8 @@ impl Others {
             if let Some(mark) = mark.latest() {
                 let seen = SignedCheckpoint::from_bytes(mark.checkpoint.as_bytes())
                     .map_err(|e| Failure::usage(e).within(path.display()))?;
-                compared.push(of_file(path, &seen, replay)?);
+                // The mark is no file that `init --predecessor` reads.
+                compared.push(Compared { file: None, ..of_file(path, &seen, replay)? });
             }
         }
         for path in self.checkpoint.iter().chain(&self.receipt) {
@@ -216,6 +217,8 @@ fn of_witness(
         tree.consistency_proof(old).map_err(|e| e.to_string())
     };
     let (size, result) = match witness::seen(url, key, checkpoint, patience, prove)? {
+        // A witness that never cosigned this log says nothing of how far it was.
+        witness::Seen::UpTo(TreeSize(0)) => return Err("it has seen nothing of this ledger before".to_owned()),
         witness::Seen::UpTo(size) => (size, Comparison::Fits),
         witness::Seen::Beyond(size) => (size, Comparison::Newer),
         witness::Seen::Otherwise(size) => (size, Comparison::AnotherHistory),
