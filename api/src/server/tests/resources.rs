@@ -293,6 +293,8 @@ fn the_description_names_every_route() {
         "/v1/proofs/consistency",
         "/v1/proofs/receipt/{seq}",
         "/v1/checkpoint",
+        "/v1/checkpoint/witnessed",
+        "/v1/witnesses",
         "/checkpoint",
         "/tile/{level}/{index}",
         "/tile/entries/{index}",
@@ -329,7 +331,7 @@ fn the_description_names_every_route() {
     ] {
         assert!(paths.contains_key(path), "{path}");
     }
-    assert_eq!(paths.len(), 45);
+    assert_eq!(paths.len(), 47);
     let description = api["info"]["description"].as_str().unwrap();
     for (code, _) in crate::problem::codes() {
         assert!(description.contains(&format!("`{code}`")), "{code}");
