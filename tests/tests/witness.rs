@@ -172,7 +172,7 @@ fn a_prefix_a_second_log_key_and_the_trust_line() {
         .unwrap();
     let trust = folder.path("trust.txt");
     folder.done(&["add-ledger", "--trust", trust.to_str().unwrap()]);
-    assert!(folder.refused(&["add-ledger", "--log", &log(0).vkey()]).contains("exists already"));
+    assert!(folder.refused(&["add-ledger", "--log", &log(0).vkey()]).contains("already"));
     let next = Log::new("log.example/a", "next", (0..9).map(|n| format!("entry {n}")));
     let witness = folder.start(&["--prefix", "/w/1"]);
     assert!(witness.0.url.ends_with("/w/1"));
@@ -332,7 +332,8 @@ fn races_and_forks_never_get_two_histories_cosigned() {
         let witness = race.run(folder.start(&[]), usize::MAX, |_| {});
         race.check();
         assert_eq!(race.largest(), LARGEST);
-        assert!(race.conflicts.load(Ordering::Relaxed) > 0 && race.inconsistent.load(Ordering::Relaxed) > 0);
+        // which of the two a fork meets first is the race's; that it meets one is not
+        assert!(race.conflicts.load(Ordering::Relaxed) + race.inconsistent.load(Ordering::Relaxed) > 0);
         assert!(witness.0.stop().0.success());
     }
 }
