@@ -205,7 +205,8 @@ impl Proposals {
                 prepared: Box::new(prepared),
                 assessment: Box::new(assessment),
             })),
-            None => Ok(None),
+            // It may have been recorded, and have gone from here, since the first look.
+            None => self.0.ledger.store().seq_of_event(event)?.map(|seq| self.recorded(seq)).transpose(),
         }
     }
 
