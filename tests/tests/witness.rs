@@ -172,7 +172,9 @@ fn a_prefix_a_second_log_key_and_the_trust_line() {
         .unwrap();
     let trust = folder.path("trust.txt");
     folder.done(&["add-ledger", "--trust", trust.to_str().unwrap()]);
-    assert!(folder.refused(&["add-ledger", "--log", &log(0).vkey()]).contains("already"));
+    assert!(
+        folder.refused(&["add-ledger", "--log", &log(0).vkey()]).contains("this witness follows log.example/a already")
+    );
     let next = Log::new("log.example/a", "next", (0..9).map(|n| format!("entry {n}")));
     let witness = folder.start(&["--prefix", "/w/1"]);
     assert!(witness.0.url.ends_with("/w/1"));
@@ -332,8 +334,13 @@ fn races_and_forks_never_get_two_histories_cosigned() {
         let witness = race.run(folder.start(&[]), usize::MAX, |_| {});
         race.check();
         assert_eq!(race.largest(), LARGEST);
-        // which of the two a fork meets first is the race's; that it meets one is not
+        // which of the two a fork meets first is the race's; that it meets one is not, nor what it meets afterwards
         assert!(race.conflicts.load(Ordering::Relaxed) + race.inconsistent.load(Ordering::Relaxed) > 0);
+        let held = race.given.lock().unwrap().iter().find(|one| one.size == LARGEST).unwrap().log;
+        let lost = race.logs.iter().find(|log| log.leaves(LARGEST) != race.logs[held].leaves(LARGEST)).unwrap();
+        assert_eq!(witness.ask(&lost.request(LARGEST, LARGEST)).status, 409);
+        let further = Log::forked(LARGEST + 9, 0, "further");
+        assert_eq!(witness.ask(&further.request(LARGEST, LARGEST + 9)).status, 422);
         assert!(witness.0.stop().0.success());
     }
 }

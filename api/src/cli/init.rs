@@ -22,6 +22,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Context;
+use super::policy::Table;
 use super::submit::{Drafted, check_body, count, sign};
 use super::view::{values, write_values};
 use crate::case_file::Basis;
@@ -116,17 +117,6 @@ impl Report for Begun {
         writeln!(out, "governance {} of {}", self.threshold, count(self.governance, "key"))?;
         writeln!(out, "log key {}", self.log_key)?;
         writeln!(out, "ledger {}", self.ledger)
-    }
-}
-
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-struct Table(Value);
-
-impl Report for Table {
-    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *out, &self.0)?;
-        writeln!(out)
     }
 }
 

@@ -75,9 +75,10 @@ struct ChangeArgs {
     submit: SubmitArgs,
 }
 
+/// A policy table, as it stands in an event.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-struct Table(Value);
+pub(super) struct Table(pub(super) Value);
 
 impl Report for Table {
     fn text(&self, out: &mut dyn Write) -> io::Result<()> {
